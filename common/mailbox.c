@@ -32,7 +32,7 @@ static void mailbox_link(struct mailbox *box, struct mail *mail)
     atomic_store_explicit(&before->next, mail, memory_order_release);
 }
 
-static void mailbox_wake(struct mailbox *box)
+static void mailbox_ring(struct mailbox *box)
 {
     /* Several senders may see the sleeper; one of them writes. */
     if (atomic_exchange_explicit(&box->sleeping, 0, memory_order_acq_rel) == 0)
@@ -47,7 +47,14 @@ void mail_post(struct mailbox *box, struct mail *mail)
     CHECK_DEBUG(mail->run);
     mailbox_link(box, mail);
     if (likely_false(atomic_load_explicit(&box->sleeping, memory_order_seq_cst)))
-        mailbox_wake(box);
+        mailbox_ring(box);
+}
+
+void mailbox_wake(struct mailbox *box)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (likely_false(atomic_load_explicit(&box->sleeping, memory_order_relaxed)))
+        mailbox_ring(box);
 }
 
 static struct mail *mailbox_take(struct mailbox *box)

@@ -36,6 +36,9 @@ void mailbox_fini(struct mailbox *box);
 
 /* Any thread. Wakes the receiver when it sleeps. */
 void mail_post(struct mailbox *box, struct mail *mail);
+/* Any thread: wakes the receiver if it sleeps, for what was left elsewhere (a ring, a flag) before this
+ * call; the receiver looks there again between mailbox_sleep_begin() and its wait. */
+void mailbox_wake(struct mailbox *box);
 
 /* Receiver only: runs at most max mails with receiver as argument; how many ran. A mail whose sender
  * is between its two steps is left for the next call. */

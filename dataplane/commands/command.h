@@ -1,0 +1,158 @@
+/* One declarative table of commands: COMMAND, dispatch, key extraction, help and docs are generated from it.
+ * Rows stand in one *.def file per family, handlers in the file of the same name. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "keyspace.h"
+#include "reply.h"
+#include "slice.h"
+#include "worker.h"
+
+struct session;
+struct command;
+
+/* One command being executed. Everything in it is borrowed for the time of the call. */
+struct call {
+    struct worker *worker;
+    struct session *session;
+    struct ks *ks;
+    struct reply *reply;
+    const struct command *command; /* the subcommand where there is one */
+    const struct slice *argv;
+    uint32_t argc;
+    struct key *keys; /* hashed keys in order of appearance */
+    uint32_t key_count;
+    bool in_exec; /* locks are held by EXEC */
+};
+
+typedef void (*command_fn)(struct call *c);
+
+enum command_flags {
+    /* Redis' flags, as COMMAND INFO shows them. */
+    CMD_WRITE = 1 << 0,
+    CMD_READONLY = 1 << 1,
+    CMD_DENYOOM = 1 << 2,
+    CMD_ADMIN = 1 << 3,
+    CMD_PUBSUB = 1 << 4,
+    CMD_NOSCRIPT = 1 << 5,
+    CMD_BLOCKING = 1 << 6,
+    CMD_LOADING = 1 << 7,
+    CMD_STALE = 1 << 8,
+    CMD_SKIP_MONITOR = 1 << 9,
+    CMD_SKIP_SLOWLOG = 1 << 10,
+    CMD_ASKING = 1 << 11,
+    CMD_FAST = 1 << 12,
+    CMD_NO_AUTH = 1 << 13,
+    CMD_MAY_REPLICATE = 1 << 14,
+    CMD_NO_MANDATORY_KEYS = 1 << 15,
+    CMD_PROTECTED = 1 << 16,
+    CMD_NO_ASYNC_LOADING = 1 << 17,
+    CMD_NO_MULTI = 1 << 18,
+    CMD_MOVABLE_KEYS = 1 << 19,
+    CMD_ALLOW_BUSY = 1 << 20,
+    /* How dispatch locks around the handler (outside EXEC, which holds everything already). Exactly one
+     * of these for commands with keys. */
+    CMD_LOCK_NONE = 1 << 24, /* lock-free reader: ks_get(), ks_get_many() */
+    CMD_LOCK_KEYS = 1 << 25, /* all slots of its keys, by dispatch: one ks_lock() or ks_lock_many() */
+    CMD_LOCK_SELF = 1 << 26, /* the handler calls ks_lock() itself, after preparing (hot writes) */
+    CMD_LOCK_ALL = 1 << 27,  /* the whole keyspace */
+    /* Answered by the control thread, or by all lcores: the connection is parked until the reply comes
+     * by mail. Not allowed inside MULTI. */
+    CMD_PARKS = 1 << 28,
+};
+
+enum acl_category {
+    ACL_KEYSPACE = 1 << 0, ACL_READ = 1 << 1, ACL_WRITE = 1 << 2, ACL_SET = 1 << 3,
+    ACL_SORTEDSET = 1 << 4, ACL_LIST = 1 << 5, ACL_HASH = 1 << 6, ACL_STRING = 1 << 7,
+    ACL_BITMAP = 1 << 8, ACL_HYPERLOGLOG = 1 << 9, ACL_GEO = 1 << 10, ACL_STREAM = 1 << 11,
+    ACL_PUBSUB = 1 << 12, ACL_ADMIN = 1 << 13, ACL_FAST = 1 << 14, ACL_SLOW = 1 << 15,
+    ACL_BLOCKING = 1 << 16, ACL_DANGEROUS = 1 << 17, ACL_CONNECTION = 1 << 18,
+    ACL_TRANSACTION = 1 << 19, ACL_SCRIPTING = 1 << 20,
+};
+
+enum key_spec_flags {
+    KEY_RO = 1 << 0, KEY_RW = 1 << 1, KEY_OW = 1 << 2, KEY_RM = 1 << 3, KEY_ACCESS = 1 << 4,
+    KEY_UPDATE = 1 << 5, KEY_INSERT = 1 << 6, KEY_DELETE = 1 << 7, KEY_NOT_KEY = 1 << 8,
+    KEY_INCOMPLETE = 1 << 9, KEY_VARIABLE = 1 << 10,
+};
+
+/* Where keys stand: begin_search by index or keyword, find_keys by range or key count (as Redis 7's
+ * key specifications). An unused spec has begin 0. */
+struct key_spec {
+    uint16_t flags;
+    int16_t begin;       /* index of the first key (or of the first argument to look for keyword at) */
+    const char *keyword; /* NULL: by index */
+    int16_t last, step, limit; /* range: last relative to the first (negative: from the end) */
+    int16_t keynum_index, keynum_first, keynum_step; /* used instead when keynum_step > 0 */
+    const char *notes;
+};
+#define KEY_SPECS_MAX 3
+
+/* What COMMAND DOCS says of an argument; arguments end with .name NULL. */
+struct command_arg {
+    const char *name;
+    const char *type; /* "key", "string", "integer", "double", "pattern", "unix-time", "pure-token", "oneof", "block" */
+    const char *token, *since;
+    uint8_t flags; /* enum command_arg_flags */
+    uint8_t key_spec; /* 1 + index of the key spec, 0: none */
+    const struct command_arg *children;
+};
+enum command_arg_flags { ARG_OPTIONAL = 1, ARG_MULTIPLE = 2, ARG_MULTIPLE_TOKEN = 4 };
+
+struct command_stats;
+
+struct command {
+    const char *name;
+    command_fn handler;      /* NULL for containers without one of their own */
+    int16_t arity;           /* as Redis counts: the name included, negative: at least */
+    uint32_t flags;
+    uint32_t acl;
+    struct key_spec keys[KEY_SPECS_MAX];
+    const char *group, *since, *complexity, *summary;
+    const char *const *tips; /* NULL-terminated */
+    const struct command_arg *args;
+    const struct command *subcommands; /* ends with .name NULL */
+    uint16_t id;             /* set at start: index of its statistics */
+};
+
+/* ---- table.c ---- */
+/* Case-insensitive; NULL: unknown. Safe on every lcore after commands_init(). */
+const struct command *command_lookup(struct slice name);
+const struct command *command_sub_lookup(const struct command *parent, struct slice name);
+/* All top-level commands, in the order of the table; how many. */
+const struct command *command_at(unsigned index);
+unsigned command_count(void);
+/* Numbers the table and builds the lookup; once, before the lcores start. */
+void commands_init(void);
+
+/* ---- keys.c ---- */
+#define COMMAND_KEYS_INLINE 16
+/* Indexes into argv of the command's keys; how many, -1: the arguments are malformed ("numkeys" out of
+ * range). Writes at most max; call again with more room when the result is larger. */
+int command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc, uint32_t *out,
+                 uint32_t max);
+
+/* ---- dispatch.c ---- */
+/* What is known of a parsed command before it executes: looked up and hashed once, and used twice. */
+struct command_hint {
+    const struct command *command; /* NULL: unknown, or not looked up */
+    struct key key;                /* the first key, when has_key */
+    bool has_key;
+};
+/* Before a burst executes: looks the command up, hashes its first key, prefetches the bucket; then the
+ * entry. Results of the prefetches are hints only (design-dataplane, rule 11). */
+void command_prefetch_bucket(struct worker *w, const struct slice *argv, uint32_t argc,
+                             struct command_hint *hint);
+void command_prefetch_entry(struct worker *w, const struct command_hint *hint);
+/* Executes one parsed command of a session: arity, authentication, MULTI queue, maxmemory, pause, locks,
+ * statistics, slow log; the reply goes to the session's stream. hint may be NULL. */
+void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
+                     const struct command_hint *hint);
+/* Locks, runs and unlocks for one call whose command is known (dispatch and EXEC use it). */
+void command_run(struct call *c);
+
+/* "ERR wrong number of arguments for 'get' command", "ERR unknown subcommand …" and the like. */
+void command_reply_arity(struct call *c);
+void command_reply_unknown_sub(struct call *c);
+/* Replies to X HELP from the table's subcommands. */
+void command_reply_help(struct call *c, const char *const *lines);

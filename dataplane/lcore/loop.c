@@ -1,0 +1,170 @@
+#include <rte_mbuf.h>
+#include "batch.h"
+#include "clock.h"
+#include "idle.h"
+#include "job.h"
+#include "lcore.h"
+#include "log.h"
+#include "metrics.h"
+#include "qsbr.h"
+#include "session.h"
+#include "steer.h"
+
+#define RX_BURST 32
+#define MAIL_BURST 256
+#define TIMER_BURST 256
+#define WALL_READ_US 500     /* the wall clock is read when this much has passed */
+#define EXPIRE_BUCKETS 64    /* per background round and lcore */
+#define SESSION_CRON_BUDGET 64
+#define RECLAIM_BUDGET 512
+#define JOB_BUDGET_US 100
+#define CLOSE_WAIT_US 1000000 /* at the end: for replies on their way */
+
+static void lcore_read_clocks(struct lcore *l)
+{
+    uint64_t now_us = clock_now_us();
+    l->worker.now_us = now_us;
+    l->net->now_us = now_us;
+    atomic_store_explicit(&l->heartbeat_us, now_us, memory_order_relaxed);
+    if (now_us - l->wall_read_us >= WALL_READ_US) {
+        l->wall_read_us = now_us;
+        l->worker.now_ms = clock_wall_refresh_ms();
+        l->worker.ks->now_ms = l->worker.now_ms;
+    }
+}
+
+static uint16_t lcore_receive(struct lcore *l)
+{
+    struct rte_mbuf *frames[RX_BURST];
+    struct port_queue *q = l->config.queue;
+    bool may_block = (q->info->caps & PORT_RX_MAY_BLOCK) != 0;
+    uint64_t start = clock_tsc();
+    if (may_block)
+        qsbr_offline();
+    uint16_t received = q->rx(q, frames, RX_BURST);
+    if (may_block)
+        qsbr_online();
+    uint64_t polled = clock_tsc();
+    metric_add(cycles_rx, polled - start);
+    metric_add(rx_packets, received);
+    uint16_t own = steer_frames(l, frames, received);
+    if (own > 0)
+        netif_input(l->net, frames, own);
+    uint16_t steered = steer_receive(l, frames, RX_BURST);
+    if (steered > 0)
+        netif_input(l->net, frames, steered);
+    if (received + steered > 0)
+        metric_add(cycles_tcp_in, clock_tsc() - polled);
+    return (uint16_t)(received + steered);
+}
+
+static void lcore_send(struct lcore *l)
+{
+    uint64_t start = clock_tsc();
+    tcp_flush(l->tcp);
+    uint64_t built = clock_tsc();
+    metric_add(cycles_tcp_out, built - start);
+    if (l->net->tx_count == 0)
+        return;
+    bool may_block = (l->config.queue->info->caps & PORT_TX_MAY_BLOCK) != 0;
+    metric_add(tx_packets, l->net->tx_count);
+    if (may_block)
+        qsbr_offline();
+    netif_flush(l->net);
+    if (may_block)
+        qsbr_online();
+    metric_add(cycles_tx, clock_tsc() - built);
+}
+
+static bool lcore_cron(struct lcore *l)
+{
+    const struct config *config = l->worker.config;
+    if (l->worker.now_us < l->cron_due_us)
+        return false;
+    l->cron_due_us = l->worker.now_us + 1000000 / (uint64_t)config->hz;
+    session_cron(&l->worker, SESSION_CRON_BUDGET);
+    (void)ks_expire_cycle(l->worker.ks, EXPIRE_BUCKETS * (uint32_t)config->active_expire_effort);
+    if (l->keepalive_s != (uint64_t)config->tcp_keepalive_s) {
+        l->keepalive_s = (uint64_t)config->tcp_keepalive_s;
+        tcp_keepalive_set(l->tcp, (uint32_t)l->keepalive_s);
+    }
+    return true;
+}
+
+static uint32_t lcore_serve(struct lcore *l)
+{
+    uint64_t start = clock_tsc();
+    tcp_deliver(l->tcp);
+    uint32_t executed = batch_run(l);
+    if (executed > 0)
+        metric_add(cycles_commands, clock_tsc() - start);
+    return executed;
+}
+
+bool lcore_round(struct lcore *l)
+{
+    uint64_t start = clock_tsc();
+    lcore_read_clocks(l);
+    l->worker.config = config_get();
+    bool work = lcore_receive(l) > 0;
+    work |= mailbox_run(&l->worker.mailbox, &l->worker, MAIL_BURST) > 0;
+    tcp_timers(l->tcp, TIMER_BURST);
+    netif_tick(l->net);
+    work |= lcore_serve(l) > 0;
+    work |= jobs_run(&l->worker, JOB_BUDGET_US);
+    work |= lcore_cron(l);
+    session_reap(&l->worker);
+    lcore_send(l);
+    work |= l->ready_head != NULL || tcp_flush_pending(l->tcp);
+    work |= ks_reclaim(l->worker.ks, !work, RECLAIM_BUDGET);
+    qsbr_quiescent();
+    metric_inc(lcore_loops);
+    if (work)
+        metric_add(lcore_busy_cycles, clock_tsc() - start);
+    return work;
+}
+
+static uint64_t lcore_deadline_us(const struct lcore *l)
+{
+    uint64_t deadline = l->cron_due_us;
+    uint64_t tcp = tcp_deadline_us(l->tcp);
+    uint64_t net = netif_deadline_us(l->net);
+    deadline = tcp < deadline ? tcp : deadline;
+    return net < deadline ? net : deadline;
+}
+
+static void lcore_end_session(void *arg, struct session *s)
+{
+    session_close(s, true);
+}
+
+/* Clients get what was queued for them, for a bounded time. */
+static void lcore_wind_down(struct lcore *l)
+{
+    tcp_unlisten(l->tcp, l->config.tcp_port);
+    session_each(&l->worker, lcore_end_session, NULL);
+    uint64_t until_us = clock_now_us() + CLOSE_WAIT_US;
+    while (clock_now_us() < until_us && tcp_stats(l->tcp)->conns_open > 0)
+        (void)lcore_round(l);
+}
+
+int lcore_run(void *arg)
+{
+    struct lcore *l = arg;
+    qsbr_register();
+    metrics_attach((int)l->config.id);
+    while (!atomic_load_explicit(&l->stop, memory_order_acquire)) {
+        bool work = lcore_round(l);
+        idle_step(l->idle, work, lcore_deadline_us(l));
+    }
+    lcore_wind_down(l);
+    qsbr_unregister();
+    atomic_store_explicit(&l->stopped, true, memory_order_release);
+    return 0;
+}
+
+void lcore_stop(struct lcore *l)
+{
+    atomic_store_explicit(&l->stop, true, memory_order_release);
+    mailbox_wake(&l->worker.mailbox);
+}
