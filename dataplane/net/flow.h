@@ -29,6 +29,10 @@ void flow_init(struct flow_steering *f, const uint8_t key[40], uint16_t lcore_co
 /* Hash of a received packet's tuple: source = remote, destination = local. */
 uint32_t flow_hash(const struct flow_steering *f, const struct flow_tuple *t);
 
+/* Hash of the addresses alone: decides for fragments. */
+uint32_t flow_hash_addresses(const struct flow_steering *f, const struct ip_addr *remote,
+                             const struct ip_addr *local);
+
 static inline uint16_t flow_owner_of_hash(const struct flow_steering *f, uint32_t hash)
 {
     return f->lcore[hash & (FLOW_TABLE_SIZE - 1)];
@@ -41,7 +45,9 @@ static inline uint16_t flow_owner_of_hash(const struct flow_steering *f, uint32_
  * is there. */
 uint16_t flow_owner_of_frame(const struct flow_steering *f, struct rte_mbuf *m, bool rx_hash);
 
-/* A local port in [first, last] for an outgoing connection that hashes back to lcore: tries from
- * *cursor on and leaves it after the hit; 0 when in_use refuses all. */
+/* A local port in [FLOW_PORT_FIRST, 65535] for an outgoing connection that hashes back to lcore: tries
+ * from *cursor on and leaves it after the hit, the port also in t->local_port; 0 when in_use refuses
+ * all. At most one round over the range. */
+#define FLOW_PORT_FIRST 32768
 uint16_t flow_pick_port(const struct flow_steering *f, struct flow_tuple *t, uint16_t lcore,
                         uint16_t *cursor, bool (*in_use)(void *arg, uint16_t port), void *arg);
