@@ -1,5 +1,16 @@
 /* One declarative table of commands: COMMAND, dispatch, key extraction, help and docs are generated from it.
- * Rows stand in one *.def file per family, handlers in the file of the same name. */
+ * Rows stand in one *.def file per family, handlers in the file of the same name.
+ *
+ *   COMMAND(.name = "get", .handler = cmd_get, .arity = 2,
+ *           .flags = CMD_READONLY | CMD_FAST | CMD_LOCK_NONE, .acl = ACL_READ | ACL_STRING | ACL_FAST,
+ *           .keys = {{.flags = KEY_RO | KEY_ACCESS, .begin = 1}}, .group = "string", .since = "1.0.0",
+ *           .complexity = "O(1)", .summary = "Get the value of a key",
+ *           .args = ARGS(ARG("key", "key", .key_spec = 1)))
+ *
+ * and where needed .subcommands = SUBCOMMANDS(SUB(.name = "list", …) SUB(…)) (no commas between),
+ * .tips = TIPS("nondeterministic_output"), ARG("x", "block", .children = ARGS(…)). A key range with
+ * step 0 means step 1. families.h, generated, declares every handler that a row names: <family>.c
+ * includes it. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -113,6 +124,7 @@ struct command {
     const struct command_arg *args;
     const struct command *subcommands; /* ends with .name NULL */
     uint16_t id;             /* set at start: index of its statistics */
+    const char *full_name;   /* set at start: "get", "client|list" */
 };
 
 /* ---- table.c ---- */
@@ -122,6 +134,8 @@ const struct command *command_sub_lookup(const struct command *parent, struct sl
 /* All top-level commands, in the order of the table; how many. */
 const struct command *command_at(unsigned index);
 unsigned command_count(void);
+/* Ids in use, subcommands included: how many statistics there are. After commands_init(). */
+unsigned command_id_count(void);
 /* Numbers the table and builds the lookup; once, before the lcores start. */
 void commands_init(void);
 

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "keyspace.h"
 #include "mailbox.h"
+#include "metrics.h"
 #include "rng.h"
 
 struct pubsub;
