@@ -5,10 +5,10 @@
 /* Prints "file:line: expr" to stderr and aborts. Any thread. */
 _Noreturn void check_failed(const char *file, int line, const char *expr);
 
-#define CHECK(expr)                                                                                \
-    do {                                                                                           \
-        if (__builtin_expect(!(expr), 0))                                                          \
-            check_failed(__FILE__, __LINE__, #expr);                                               \
+#define CHECK(expr)                                  \
+    do {                                             \
+        if (__builtin_expect(!(expr), 0))            \
+            check_failed(__FILE__, __LINE__, #expr); \
     } while (0)
 
 /* For hot paths: checked in sanitizer and debug builds only. */

@@ -100,8 +100,8 @@ uint64_t clock_now_us(void)
     /* Another core's counter may be a few cycles behind the one that calibrated. */
     if (tsc < calibration.base_tsc)
         return calibration.base_us;
-    unsigned __int128 us = (unsigned __int128)(tsc - calibration.base_tsc) *
-                           calibration.us_per_cycle;
+    unsigned __int128 us =
+        (unsigned __int128)(tsc - calibration.base_tsc) * calibration.us_per_cycle;
     return calibration.base_us + (uint64_t)(us >> 32);
 }
 

@@ -1,8 +1,9 @@
 /* Time. Only drivers, main, the lcore loop and the control loop read it; everything else gets it as
  * an argument.
  *
- * now_us: monotonic microseconds since boot (timers, latencies). now_ms: the node-wide wall clock in
- * milliseconds since 1970 that decides expiry; it never goes back and is the same for all lcores. */
+ * now_us: monotonic microseconds since boot (timers, latencies). now_ms: the node-wide wall clock
+ * in milliseconds since 1970 that decides expiry; it never goes back and is the same for all
+ * lcores. */
 #pragma once
 #include <stdint.h>
 

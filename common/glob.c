@@ -11,8 +11,8 @@ static int8_t fold(uint8_t c, bool ignore_case)
     return (int8_t)c;
 }
 
-/* first-last, either way round; bytes compare as signed chars, as Redis does on x86: [a-\xff] is the
- * range from -1 to 'a'. The ends change places before case is folded. */
+/* first-last, either way round; bytes compare as signed chars, as Redis does on x86: [a-\xff] is
+ * the range from -1 to 'a'. The ends change places before case is folded. */
 static bool range_has(uint8_t first, uint8_t last, uint8_t c, bool ignore_case)
 {
     if ((int8_t)first > (int8_t)last) {
@@ -24,8 +24,8 @@ static bool range_has(uint8_t first, uint8_t last, uint8_t c, bool ignore_case)
     return folded >= fold(first, ignore_case) && folded <= fold(last, ignore_case);
 }
 
-/* The element at pattern, which starts with '[': does it take c; *size is its length. A class that is
- * not closed ends with the pattern. An escaped byte in a class compares with its case. */
+/* The element at pattern, which starts with '[': does it take c; *size is its length. A class that
+ * is not closed ends with the pattern. An escaped byte in a class compares with its case. */
 static bool class_takes(struct slice pattern, uint8_t c, bool ignore_case, size_t *size)
 {
     const uint8_t *p = pattern.data;

@@ -23,8 +23,8 @@ void mailbox_fini(struct mailbox *box)
     box->event_fd = -1;
 }
 
-/* Between the exchange and the store the queue is cut in two; the receiver sees that tail is not the
- * last mail that it can reach, and leaves the rest for its next call. */
+/* Between the exchange and the store the queue is cut in two; the receiver sees that tail is not
+ * the last mail that it can reach, and leaves the rest for its next call. */
 static void mailbox_link(struct mailbox *box, struct mail *mail)
 {
     atomic_store_explicit(&mail->next, NULL, memory_order_relaxed);
@@ -101,18 +101,24 @@ static bool mailbox_is_empty(struct mailbox *box)
            atomic_load_explicit(&box->tail, memory_order_seq_cst) == &box->stub;
 }
 
+/* An exchange, not a store, so that the next sleep's exchange still reads from every wake before. */
+static void mailbox_awake(struct mailbox *box)
+{
+    atomic_exchange_explicit(&box->sleeping, 0, memory_order_acq_rel);
+}
+
 bool mailbox_sleep_begin(struct mailbox *box)
 {
-    atomic_store_explicit(&box->sleeping, 1, memory_order_seq_cst);
+    atomic_exchange_explicit(&box->sleeping, 1, memory_order_seq_cst);
     if (mailbox_is_empty(box))
         return true;
-    atomic_store_explicit(&box->sleeping, 0, memory_order_relaxed);
+    mailbox_awake(box);
     return false;
 }
 
 void mailbox_sleep_end(struct mailbox *box)
 {
-    atomic_store_explicit(&box->sleeping, 0, memory_order_relaxed);
+    mailbox_awake(box);
     uint64_t count;
     while (read(box->event_fd, &count, sizeof(count)) < 0 && errno == EINTR)
         ;

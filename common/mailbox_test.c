@@ -157,6 +157,45 @@ static void test_race_of_many_senders(void **state)
     mailbox_fini(&race.box);
 }
 
+/* A flag beside the mailbox, as a ring of packets would be. */
+struct flag_race {
+    struct mailbox box;
+    _Atomic(uint32_t) raised;
+};
+
+static void *raise_flags(void *arg)
+{
+    struct flag_race *race = arg;
+    for (uint32_t i = 0; i < LETTERS; i++) {
+        atomic_fetch_add_explicit(&race->raised, 1, memory_order_relaxed);
+        mailbox_wake(&race->box);
+    }
+    return NULL;
+}
+
+static void test_race_of_wake_without_mail(void **state)
+{
+    static struct flag_race race;
+    assert_true(mailbox_init(&race.box));
+    pthread_t threads[SENDERS];
+    for (uint32_t i = 0; i < SENDERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, raise_flags, &race), 0);
+    uint32_t seen = 0;
+    while (seen < SENDERS * LETTERS) {
+        assert_true(mailbox_sleep_begin(&race.box));
+        uint32_t raised = atomic_load_explicit(&race.raised, memory_order_relaxed);
+        if (raised == seen) {
+            struct pollfd p = {.fd = race.box.event_fd, .events = POLLIN};
+            poll(&p, 1, -1);
+        }
+        seen = raised;
+        mailbox_sleep_end(&race.box);
+    }
+    for (int i = 0; i < SENDERS; i++)
+        pthread_join(threads[i], NULL);
+    mailbox_fini(&race.box);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_mail_may_be_posted_from_run),
         cmocka_unit_test(test_sleep_only_when_empty),
         cmocka_unit_test(test_race_of_many_senders),
+        cmocka_unit_test(test_race_of_wake_without_mail),
     };
     return cmocka_run_group_tests_name("mailbox", tests, NULL, NULL);
 }

@@ -2,8 +2,8 @@
 
 struct metrics metrics_lcore[LCORES_MAX];
 
-/* A thread that never attaches counts with the control thread: its counts may be lost to a race, but
- * nothing else is. */
+/* A thread that never attaches counts with the control thread: its counts may be lost to a race,
+ * but nothing else is. */
 _Thread_local struct metrics *metrics_mine = &metrics_lcore[LCORES_MAX - 1];
 
 static _Atomic(uint64_t) metric_base[METRIC_COUNT]; /* w: metrics_reset(), r: any */

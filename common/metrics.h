@@ -1,5 +1,5 @@
-/* Counters: one block per lcore (written by it alone, relaxed), summed by whoever reads. The rows are
- * metrics.def; INFO and telemetry are generated from them. */
+/* Counters: one block per lcore (written by it alone, relaxed), summed by whoever reads. The rows
+ * are metrics.def; INFO and telemetry are generated from them. */
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
@@ -18,9 +18,9 @@ extern struct metrics metrics_lcore[LCORES_MAX];
 extern _Thread_local struct metrics *metrics_mine;
 
 /* Owner only: a load and a store, no locked instruction. */
-#define metric_add(name, n)                                                                        \
-    atomic_store_explicit(&metrics_mine->name,                                                     \
-                          atomic_load_explicit(&metrics_mine->name, memory_order_relaxed) + (n),   \
+#define metric_add(name, n)                                                                      \
+    atomic_store_explicit(&metrics_mine->name,                                                   \
+                          atomic_load_explicit(&metrics_mine->name, memory_order_relaxed) + (n), \
                           memory_order_relaxed)
 #define metric_inc(name) metric_add(name, 1)
 

@@ -41,9 +41,9 @@ static void test_reset(void **state)
 static void test_every_row_counts_for_itself(void **state)
 {
     metrics_reset();
-#define METRIC(name, help)                                                                         \
-    metric_add(name, METRIC_##name + 1);                                                           \
-    assert_string_equal(metric_name(METRIC_##name), #name);                                        \
+#define METRIC(name, help)                                  \
+    metric_add(name, METRIC_##name + 1);                    \
+    assert_string_equal(metric_name(METRIC_##name), #name); \
     assert_true(strlen(metric_help(METRIC_##name)) > 0);
 #include "metrics.def"
 #undef METRIC

@@ -8,8 +8,8 @@
 /* Strict: optional '-', no '+', no leading zeros or blanks, no "-0", whole slice; as string2ll. */
 bool parse_i64(struct slice s, int64_t *out);
 bool parse_u64(struct slice s, uint64_t *out);
-/* As Redis' string2ld/getDoubleFromObject: strtod on the whole slice, no leading blank, no NaN; "inf"
- * and "-inf" accepted. */
+/* As Redis' string2ld/getDoubleFromObject: strtod on the whole slice, no leading blank, no NaN;
+ * "inf" and "-inf" accepted. */
 bool parse_double(struct slice s, double *out);
 bool parse_long_double(struct slice s, long double *out);
 
@@ -17,7 +17,8 @@ bool parse_long_double(struct slice s, long double *out);
 /* Writes decimal digits without NUL; the length. buf[NUMBER_TEXT_SIZE]. */
 size_t format_i64(char *buf, int64_t value);
 size_t format_u64(char *buf, uint64_t value);
-/* As Redis replies to doubles: integers without a point, else "%.17g"; "inf"/"-inf". Needs 128 bytes. */
+/* As Redis replies to doubles: integers without a point, else "%.17g"; "inf"/"-inf". Needs 128
+ * bytes. */
 size_t format_double(char *buf, double value);
 /* As Redis' LD_STR_HUMAN (INCRBYFLOAT): "%.17Lf" without trailing zeros. Needs 5120 bytes. */
 #define LONG_DOUBLE_TEXT_SIZE 5120

@@ -50,8 +50,8 @@ size_t format_double(char *buf, double value)
 {
     if (isinf(value))
         return format_infinity(buf, value < 0);
-    /* Seventeen digits print every integer below 10^17 in full: the usual scores take the short way.
-     * Zero goes the long way for the sake of "-0". */
+    /* Seventeen digits print every integer below 10^17 in full: the usual scores take the short
+     * way. Zero goes the long way for the sake of "-0". */
     if (value > -1e15 && value < 1e15 && value != 0 && value == (double)(int64_t)value)
         return format_i64(buf, (int64_t)value);
     int len = snprintf(buf, DOUBLE_TEXT_SIZE, "%.17g", value);

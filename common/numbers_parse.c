@@ -102,8 +102,8 @@ bool parse_memory(struct slice s, uint64_t *out_bytes)
         const char *unit;
         uint64_t bytes;
     } units[] = {
-        {"", 1},          {"b", 1},          {"k", 1000},          {"kb", 1024},
-        {"m", 1000000},   {"mb", 1u << 20},  {"g", 1000000000},    {"gb", 1u << 30},
+        {"", 1},        {"b", 1},         {"k", 1000},       {"kb", 1024},
+        {"m", 1000000}, {"mb", 1u << 20}, {"g", 1000000000}, {"gb", 1u << 30},
     };
     size_t digits = 0;
     uint64_t value = 0;

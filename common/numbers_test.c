@@ -28,8 +28,22 @@ static void test_integers(void **state)
     expect_i64("9223372036854775807", INT64_MAX);
     expect_i64("-9223372036854775808", INT64_MIN);
     static const char *const bad[] = {
-        "", "-", "+1", "-0", "01", "-01", " 1", "1 ", "1.0", "0x1", "1e3", "a", "--1",
-        "9223372036854775808", "-9223372036854775809", "18446744073709551616",
+        "",
+        "-",
+        "+1",
+        "-0",
+        "01",
+        "-01",
+        " 1",
+        "1 ",
+        "1.0",
+        "0x1",
+        "1e3",
+        "a",
+        "--1",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551616",
         "99999999999999999999999999",
     };
     for (size_t i = 0; i < count_of(bad); i++) {
@@ -62,8 +76,8 @@ static void test_doubles_in(void **state)
     assert_true(parse_double(slice_str("+inf"), &d) && isinf(d));
     assert_true(parse_double(slice_str("1e3"), &d) && d == 1000);
     assert_true(parse_double(slice_str("0x10"), &d) && d == 16);
-    static const char *const bad[] = {"", " 1", "1 ", "nan", "abc", "1e999", "-1e999", "1e-999",
-                                      "1,5", "--1", "\t1"};
+    static const char *const bad[] = {"",       " 1",     "1 ",  "nan", "abc", "1e999",
+                                      "-1e999", "1e-999", "1,5", "--1", "\t1"};
     for (size_t i = 0; i < count_of(bad); i++)
         assert_false(parse_double(slice_str(bad[i]), &d));
     assert_false(parse_double(slice_from("1\0002", 3), &d));
@@ -133,17 +147,25 @@ static void test_memory(void **state)
         const char *text;
         uint64_t bytes;
     } good[] = {
-        {"0", 0},          {"5", 5},           {"1b", 1},         {"1k", 1000},
-        {"1kb", 1024},     {"1m", 1000000},    {"100mb", 100u << 20}, {"1G", 1000000000},
-        {"1GB", 1u << 30}, {"007", 7},         {"18446744073709551615", UINT64_MAX},
+        {"0", 0},
+        {"5", 5},
+        {"1b", 1},
+        {"1k", 1000},
+        {"1kb", 1024},
+        {"1m", 1000000},
+        {"100mb", 100u << 20},
+        {"1G", 1000000000},
+        {"1GB", 1u << 30},
+        {"007", 7},
+        {"18446744073709551615", UINT64_MAX},
     };
     uint64_t out;
     for (size_t i = 0; i < count_of(good); i++) {
         assert_true(parse_memory(slice_str(good[i].text), &out));
         assert_true(out == good[i].bytes);
     }
-    static const char *const bad[] = {"", "mb", "-1", "1 mb", "1tb", "1.5gb", "1kbb",
-                                      "18446744073709551616", "99999999999gb"};
+    static const char *const bad[] = {
+        "", "mb", "-1", "1 mb", "1tb", "1.5gb", "1kbb", "18446744073709551616", "99999999999gb"};
     for (size_t i = 0; i < count_of(bad); i++)
         assert_false(parse_memory(slice_str(bad[i]), &out));
 }
@@ -217,11 +239,11 @@ static void test_glob_work_is_bounded(void **state)
     }
     pattern[20000] = 'b';
     memset(text, 'a', sizeof(text));
-    assert_false(glob_match(slice_from(pattern, sizeof(pattern)), slice_from(text, sizeof(text)),
-                            false));
+    assert_false(
+        glob_match(slice_from(pattern, sizeof(pattern)), slice_from(text, sizeof(text)), false));
     text[sizeof(text) - 1] = 'b';
-    assert_true(glob_match(slice_from(pattern, sizeof(pattern)), slice_from(text, sizeof(text)),
-                           false));
+    assert_true(
+        glob_match(slice_from(pattern, sizeof(pattern)), slice_from(text, sizeof(text)), false));
 }
 
 static void test_words(void **state)

@@ -8,7 +8,8 @@
 _Static_assert(BLOCK_LATER_SIZE - sizeof(struct outbuf_block) >= OUTBUF_EXACT_MAX,
                "reserve_exact must fit into one block");
 
-/* A block whose bytes belong to somebody else. The two kinds are told apart by where data points. */
+/* A block whose bytes belong to somebody else. The two kinds are told apart by where data points.
+ */
 struct outbuf_ref {
     struct outbuf_block block;
     void (*release)(void *arg); /* NULL: a later piece of the same reference releases it, or done */

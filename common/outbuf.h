@@ -105,8 +105,8 @@ void outbuf_copy(const struct outbuf *out, struct outbuf_cursor *cursor, uint8_t
 struct slice outbuf_peek(const struct outbuf *out, const struct outbuf_cursor *cursor);
 /* Sets a cursor to an offset from the front: walks, for retransmissions. offset <= len. */
 void outbuf_seek(const struct outbuf *out, struct outbuf_cursor *cursor, size_t offset);
-/* Drops len bytes from the front; references whose last byte is dropped are released at once. len <=
- * out->len. A block that ends exactly at the new front is kept until the next drop, since a cursor
- * may stand at its end; after the queue has become empty (drop, truncate) all blocks are freed and
- * every cursor is void and must be reset. */
+/* Drops len bytes from the front; references whose last byte is dropped are released at once. len
+ * <= out->len. A block that ends exactly at the new front is kept until the next drop, since a
+ * cursor may stand at its end; after the queue has become empty (drop, truncate) all blocks are
+ * freed and every cursor is void and must be reset. */
 void outbuf_drop(struct outbuf *out, size_t len);

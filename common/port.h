@@ -26,13 +26,13 @@ enum port_caps {
 };
 
 struct port_info {
-    char name[64];         /* "tap:sw0" */
-    char driver[32];       /* "net_tap" */
-    uint32_t caps;         /* enum port_caps */
+    char name[64];   /* "tap:sw0" */
+    char driver[32]; /* "net_tap" */
+    uint32_t caps;   /* enum port_caps */
     uint16_t queue_count;
-    uint16_t mtu;          /* L3 bytes */
+    uint16_t mtu; /* L3 bytes */
     uint8_t mac[6];
-    int numa_node;         /* -1 unknown */
+    int numa_node; /* -1 unknown */
 };
 
 #define RSS_KEY_SIZE 40
@@ -44,12 +44,14 @@ struct port_queue {
     /* Frees transmitted mbufs that the driver still holds; how many packets may remain is the
      * driver's matter. For tests that compare baselines, and when the pool runs dry. */
     void (*tx_flush)(struct port_queue *q);
-    /* Arms the queue's wake-up; false: it has none, sleep at most idle_max_us. disarm after waking. */
+    /* Arms the queue's wake-up; false: it has none, sleep at most idle_max_us. disarm after waking.
+     */
     bool (*wake_arm)(struct port_queue *q);
     void (*wake_disarm)(struct port_queue *q);
-    int wake_fd; /* for a level-triggered epoll set; -1: none. May change on reconnect: see wake_fd_generation */
+    int wake_fd; /* for a level-triggered epoll set; -1: none. May change on reconnect: see
+                    wake_fd_generation */
     uint32_t wake_fd_generation;
-    uint32_t idle_max_us;      /* longest sleep without a wake-up (<= 500 where wake_fd is -1) */
+    uint32_t idle_max_us; /* longest sleep without a wake-up (<= 500 where wake_fd is -1) */
     const struct port_info *info;
     struct rte_mempool *pool; /* receive and transmit buffers of this lcore */
     uint16_t id;              /* queue number */

@@ -10,9 +10,9 @@ struct qsbr_grace {
     _Atomic(bool) done; /* w: liburcu's helper (release), r: the owner (acquire) */
 };
 
-/* What liburcu's barriers order, said again where ThreadSanitizer can see it: every exit of a reader
- * joins the word's release sequence before the end of a grace period acquires it, and every start of
- * one releases before a reader that comes later acquires. */
+/* What liburcu's barriers order, said again where ThreadSanitizer can see it: every exit of a
+ * reader joins the word's release sequence before the end of a grace period acquires it, and every
+ * start of one releases before a reader that comes later acquires. */
 #ifdef SW_SANITIZE
 static _Atomic(uint64_t) order_word;
 

@@ -18,8 +18,8 @@ void qsbr_online(void);
  * meanwhile. */
 void qsbr_synchronize(void);
 
-/* One grace period for a batch: done turns true, on liburcu's helper thread, after every reader that
- * was online at qsbr_grace_begin() has been quiescent. The memory must live until then. */
+/* One grace period for a batch: done turns true, on liburcu's helper thread, after every reader
+ * that was online at qsbr_grace_begin() has been quiescent. The memory must live until then. */
 struct qsbr_grace;
 struct qsbr_grace *qsbr_grace_begin(void);
 /* Acquire: what was unlinked before begin may be freed once this is true. */

@@ -130,8 +130,7 @@ static void test_race_of_replacing_and_reading(void **state)
     for (int i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, race_reader, &reads[i]), 0);
     for (uint64_t i = 1; i <= ROUNDS; i++) {
-        struct node *old =
-            atomic_exchange_explicit(&published, node_new(i), memory_order_acq_rel);
+        struct node *old = atomic_exchange_explicit(&published, node_new(i), memory_order_acq_rel);
         if (i % 2) {
             qsbr_synchronize();
         } else {

@@ -21,7 +21,8 @@ enum stream_end {
 
 /* What the transport does for the user. */
 struct stream_ops {
-    /* Bytes were added to stream->out: send them at the end of this loop. Cheap, may be repeated. */
+    /* Bytes were added to stream->out: send them at the end of this loop. Cheap, may be repeated.
+     */
     void (*kick)(struct stream *s);
     /* The first contiguous piece of received, unconsumed bytes (empty slice: none). Valid until
      * consumed. */
@@ -39,7 +40,8 @@ struct stream_ops {
 };
 #define STREAM_NAME_SIZE 128
 
-/* What the user does for the transport. A user may close or abort the stream inside any of these. */
+/* What the user does for the transport. A user may close or abort the stream inside any of these.
+ */
 struct stream_user_ops {
     /* connect succeeded (not called for accepted streams). */
     void (*connected)(struct stream *s);
