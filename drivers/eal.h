@@ -1,8 +1,9 @@
 /* EAL: DPDK's process-wide set-up, from the node's configuration. One per process, never restarted.
  *
- * The calling thread becomes the control thread: EAL's main lcore, not bound to any lcore's CPU. The
- * workers are the node's lcores, index 0 ... lcore_count - 1, each bound to one CPU; several may share
- * one. Everything here belongs to the control thread. DPDK's own messages go to the node's log. */
+ * The calling thread becomes the control thread: EAL's main lcore, not bound to any lcore's CPU.
+ * The workers are the node's lcores, index 0 ... lcore_count - 1, each bound to one CPU; several
+ * may share one. Everything here belongs to the control thread. DPDK's own messages go to the
+ * node's log. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,9 +16,9 @@ struct rte_mempool;
 #define EAL_ERROR_SIZE 512
 
 struct eal_options {
-    const char *nic;         /* the port's specification: decides about devices and buffer sizes */
-    const char *lcores;      /* "2": that many; "0,2-3" or "1-1": one per CPU named, CPUs may repeat */
-    int hugepages;           /* HUGEPAGES_AUTO, _YES, _NO */
+    const char *nic;    /* the port's specification: decides about devices and buffer sizes */
+    const char *lcores; /* "2": that many; "0,2-3" or "1-1": one per CPU named, CPUs may repeat */
+    int hugepages;      /* HUGEPAGES_AUTO, _YES, _NO */
     uint32_t packet_buffers; /* per lcore */
     uint16_t mtu;
     bool capture_secondary;  /* share memory with secondary processes (dpdk-dumpcap) */
@@ -34,9 +35,9 @@ struct eal_lcore {
 struct eal {
     int lcore_count;
     struct eal_lcore lcore[EAL_LCORES_MAX];
-    bool hugepages;       /* what auto came to */
+    bool hugepages; /* what auto came to */
     size_t hugepage_size_bytes;
-    size_t memory_bytes;  /* asked of EAL for pools and queues */
+    size_t memory_bytes; /* asked of EAL for pools and queues */
     uint32_t packet_buffers;
     uint16_t data_room_bytes; /* of one buffer, without the headroom */
     char file_prefix[64];
@@ -44,8 +45,8 @@ struct eal {
 
 struct eal_options eal_options_from(const struct config *config);
 
-/* Starts EAL, checks the lcores, makes the pools. False: err says what is missing and what to do; the
- * process cannot try again. */
+/* Starts EAL, checks the lcores, makes the pools. False: err says what is missing and what to do;
+ * the process cannot try again. */
 bool eal_start(const struct eal_options *options, struct eal *eal, char err[EAL_ERROR_SIZE]);
 /* Runs run(arg) on lcore index, which must be idle. */
 void eal_lcore_launch(const struct eal *eal, int index, int (*run)(void *), void *arg);

@@ -1,6 +1,7 @@
 /* Opening the node's port: one line of configuration to one struct port_queue (port.h) per lcore.
  *
- * Owner: the control thread, save for the calls inside struct port_queue, which are each lcore's. */
+ * Owner: the control thread, save for the calls inside struct port_queue, which are each lcore's.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,13 +13,18 @@
 #define PORT_ERROR_SIZE 512
 
 struct port_options {
-    const char *nic;        /* tap:NAME, af_packet:IFACE, af_xdp:IFACE, virtio-user:SOCKET[,server],
-                             * vhost:SOCKET[,client], memif:SOCKET[,server][,id=N], pci:ADDRESS */
-    const char *fault;      /* "" or the fault injector's (port_fault.h) */
-    const char *mac;        /* "": the port's own; on TAP one derived from the name */
+    const char *nic;   /* tap:NAME, af_packet:IFACE, af_xdp:IFACE, virtio-user:SOCKET[,server],
+                        * vhost:SOCKET[,client], memif:SOCKET[,server][,id=N], pci:ADDRESS */
+    const char *fault; /* "" or the fault injector's (port_fault.h) */
+    const char *mac;   /* "": the port's own; on TAP one derived from the name */
+    const char *ip;    /* the node's: tells derived MACs apart; may be NULL */
     uint16_t mtu;
     const uint8_t *rss_key; /* RSS_KEY_SIZE bytes */
 };
+
+/* Where the port steers (PORT_RX_STEERED), the frame with hash h is on queue
+ * h % RSS_TABLE_SIZE % queue_count: the indirection table that software steering must use too. */
+#define RSS_TABLE_SIZE 128
 
 struct port;
 

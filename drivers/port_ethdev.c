@@ -1,0 +1,278 @@
+#include "port_ethdev.h"
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include "check.h"
+#include "ethdev_setup.h"
+#include "log.h"
+
+#define IDLE_MAX_US 500              /* rule 5: without a wake-up */
+#define IDLE_MAX_WAKEABLE_US 1000000 /* with one: a bound in case a driver loses an event */
+
+static struct ethdev_queue *queue_of(struct port_queue *q)
+{
+    return container_from(q, struct ethdev_queue, base);
+}
+
+static uint16_t frames_send(struct ethdev_queue *q, struct rte_mbuf **frames, uint16_t count)
+{
+    uint16_t port = q->port->port_id;
+    uint16_t id = q->base.id;
+    uint16_t done = 0;
+    while (done < count) {
+        uint16_t ready = rte_eth_tx_prepare(port, id, frames + done, (uint16_t)(count - done));
+        uint16_t sent = ready == 0 ? 0 : rte_eth_tx_burst(port, id, frames + done, ready);
+        done = (uint16_t)(done + sent);
+        if (sent < ready)
+            break;
+        if (done < count) {
+            /* The driver refuses this one for good. */
+            q->offload.dropped++;
+            rte_pktmbuf_free(frames[done++]);
+        }
+    }
+    return done;
+}
+
+/* True: nothing waits any more. */
+static bool pending_send(struct ethdev_queue *q)
+{
+    uint16_t sent = frames_send(q, q->pending + q->pending_first, q->pending_count);
+    q->pending_first = (uint16_t)(q->pending_first + sent);
+    q->pending_count = (uint16_t)(q->pending_count - sent);
+    return q->pending_count == 0;
+}
+
+static uint16_t ethdev_tx(struct port_queue *base, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct ethdev_queue *q = queue_of(base);
+    uint16_t taken = 0;
+    if (q->pending_count > 0 && !pending_send(q))
+        return 0;
+    while (taken < n && q->pending_count == 0) {
+        struct rte_mbuf **ready = q->pending;
+        uint16_t count = 0;
+        while (taken < n && count < ETHDEV_BURST)
+            count = (uint16_t)(count + offload_frame(&q->offload, pkts[taken++], ready + count));
+        q->pending_first = 0;
+        q->pending_count = count;
+        pending_send(q);
+    }
+    return taken;
+}
+
+static uint16_t ethdev_rx(struct port_queue *base, struct rte_mbuf **pkts, uint16_t n)
+{
+    struct ethdev_queue *q = queue_of(base);
+    if (unlikely(q->pending_count > 0))
+        pending_send(q);
+    return rte_eth_rx_burst(q->port->port_id, base->id, pkts, n);
+}
+
+static void ethdev_tx_flush(struct port_queue *base)
+{
+    struct ethdev_queue *q = queue_of(base);
+    if (q->pending_count > 0)
+        pending_send(q);
+    rte_eth_tx_done_cleanup(q->port->port_id, base->id, 0);
+}
+
+static bool wake_none(struct port_queue *base)
+{
+    return false;
+}
+
+static bool wake_always(struct port_queue *base)
+{
+    return true;
+}
+
+static void wake_ignore(struct port_queue *base)
+{
+}
+
+static bool wake_interrupt_arm(struct port_queue *base)
+{
+    struct ethdev_queue *q = queue_of(base);
+    pthread_mutex_lock(&q->arm_lock);
+    rte_eth_dev_rx_intr_enable(q->port->port_id, base->id);
+    pthread_mutex_unlock(&q->arm_lock);
+    return true;
+}
+
+static void wake_interrupt_disarm(struct port_queue *base)
+{
+    struct ethdev_queue *q = queue_of(base);
+    struct epoll_event events[2];
+    uint64_t pokes;
+    pthread_mutex_lock(&q->arm_lock);
+    rte_eth_dev_rx_intr_disable(q->port->port_id, base->id);
+    pthread_mutex_unlock(&q->arm_lock);
+    if (epoll_wait(base->wake_fd, events, 2, 0) > 0)
+        if (read(q->poke_fd, &pokes, sizeof(pokes)) < 0)
+            return;
+}
+
+static bool wake_epoll_open(struct ethdev_queue *q, int driver_fd)
+{
+    struct epoll_event edge = {.events = EPOLLIN | EPOLLET};
+    q->poke_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    q->base.wake_fd = epoll_create1(EPOLL_CLOEXEC);
+    return q->poke_fd >= 0 && q->base.wake_fd >= 0 &&
+           epoll_ctl(q->base.wake_fd, EPOLL_CTL_ADD, q->poke_fd, &edge) == 0 &&
+           epoll_ctl(q->base.wake_fd, EPOLL_CTL_ADD, driver_fd, &edge) == 0;
+}
+
+bool ethdev_wake_open(struct ethdev_queue *q)
+{
+    const struct ethdev_port *port = q->port;
+    q->base.idle_max_us = IDLE_MAX_US;
+    q->base.wake_arm = wake_none;
+    q->base.wake_disarm = wake_ignore;
+    if (port->kind->wake == PORT_WAKE_NONE || !port->wakes)
+        return true;
+    int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port->port_id, q->base.id);
+    if (fd < 0)
+        return true;
+    q->base.idle_max_us = IDLE_MAX_WAKEABLE_US;
+    if (port->kind->wake == PORT_WAKE_FD) {
+        q->base.wake_fd = fd;
+        q->base.wake_arm = wake_always;
+        return true;
+    }
+    q->base.wake_arm = wake_interrupt_arm;
+    q->base.wake_disarm = wake_interrupt_disarm;
+    return wake_epoll_open(q, fd);
+}
+
+void ethdev_queue_init(struct ethdev_queue *q, struct ethdev_port *port, uint16_t id)
+{
+    memset(q, 0, sizeof(*q));
+    q->port = port;
+    q->poke_fd = -1;
+    pthread_mutex_init(&q->arm_lock, NULL);
+    q->base.rx = ethdev_rx;
+    q->base.tx = ethdev_tx;
+    q->base.tx_flush = ethdev_tx_flush;
+    q->base.wake_arm = wake_none;
+    q->base.wake_disarm = wake_ignore;
+    q->base.wake_fd = -1;
+    q->base.info = &port->info;
+    q->base.id = id;
+}
+
+/* Kernel interfaces: their drivers report a link that is always up. */
+static bool link_read(const struct ethdev_port *port)
+{
+    struct rte_eth_link link = {0};
+    struct ifreq request = {0};
+    if (!port->kind->netdev)
+        return rte_eth_link_get_nowait(port->port_id, &link) == 0 && link.link_status != 0;
+    memcpy(request.ifr_name, port->spec.target, IFNAMSIZ);
+    if (ioctl(port->control_fd, SIOCGIFFLAGS, &request) != 0)
+        return false;
+    return (request.ifr_flags & IFF_UP) && (request.ifr_flags & IFF_RUNNING);
+}
+
+void ethdev_poll(struct ethdev_port *port)
+{
+    bool up = link_read(port);
+    int before = __atomic_exchange_n(&port->link, (int)up, __ATOMIC_RELAXED);
+    if (before == (int)up)
+        return;
+    for (int i = 0; i < port->queue_count; i++)
+        __atomic_store_n(&port->queue[i].base.link_up, up, __ATOMIC_RELAXED);
+    if (before >= 0)
+        log_notice("port %s: link is %s", port->info.name, up ? "up" : "down");
+}
+
+/* A vhost peer came or went; on the driver's thread. Taking each queue's lock lets an arming that
+ * saw the old connection end before the driver frees it; the poke makes a sleeper arm the new one.
+ */
+static int link_event(uint16_t port_id, enum rte_eth_event_type type, void *arg, void *ret)
+{
+    struct ethdev_port *port = arg;
+    const uint64_t one = 1;
+    for (int i = 0; i < port->queue_count; i++) {
+        struct ethdev_queue *q = &port->queue[i];
+        pthread_mutex_lock(&q->arm_lock);
+        pthread_mutex_unlock(&q->arm_lock);
+        if (q->poke_fd >= 0 && write(q->poke_fd, &one, sizeof(one)) < 0)
+            continue;
+    }
+    if (type == RTE_ETH_EVENT_INTR_LSC)
+        ethdev_poll(port);
+    return 0;
+}
+
+void ethdev_callbacks_set(struct ethdev_port *port, bool on)
+{
+    const enum rte_eth_event_type types[] = {RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_QUEUE_STATE};
+    for (size_t i = 0; i < count_of(types); i++) {
+        if (on)
+            rte_eth_dev_callback_register(port->port_id, types[i], link_event, port);
+        else
+            rte_eth_dev_callback_unregister(port->port_id, types[i], link_event, port);
+    }
+    port->callbacks = on;
+}
+
+bool ethdev_stats(const struct ethdev_port *port, struct port_stats *stats)
+{
+    struct rte_eth_stats s;
+    memset(stats, 0, sizeof(*stats));
+    if (rte_eth_stats_get(port->port_id, &s) != 0)
+        return false;
+    *stats = (struct port_stats){.rx_packets = s.ipackets,
+                                 .rx_bytes = s.ibytes,
+                                 .rx_missed = s.imissed,
+                                 .rx_errors = s.ierrors,
+                                 .rx_no_buffer = s.rx_nombuf,
+                                 .tx_packets = s.opackets,
+                                 .tx_bytes = s.obytes,
+                                 .tx_errors = s.oerrors};
+    for (int i = 0; i < port->queue_count; i++)
+        stats->tx_errors += port->queue[i].offload.dropped;
+    return true;
+}
+
+static void queue_close(struct ethdev_queue *q)
+{
+    rte_pktmbuf_free_bulk(q->pending + q->pending_first, q->pending_count);
+    if (q->poke_fd >= 0) {
+        close(q->poke_fd);
+        if (q->base.wake_fd >= 0)
+            close(q->base.wake_fd);
+    }
+    rte_mempool_free(q->offload.indirect);
+    pthread_mutex_destroy(&q->arm_lock);
+}
+
+void ethdev_close(struct ethdev_port *port)
+{
+    if (port == NULL)
+        return;
+    if (port->callbacks)
+        ethdev_callbacks_set(port, false);
+    if (port->plugged) {
+        struct rte_eth_dev_info info;
+        rte_eth_dev_stop(port->port_id);
+        if (rte_eth_dev_info_get(port->port_id, &info) == 0)
+            rte_dev_remove(info.device);
+    }
+    for (int i = 0; i < port->queue_count; i++)
+        queue_close(&port->queue[i]);
+    if (port->control_fd >= 0)
+        close(port->control_fd);
+    free(port->queue);
+    free(port);
+}
