@@ -154,6 +154,23 @@ void outbuf_append_ref(struct outbuf *out, const uint8_t *data, size_t len,
     }
 }
 
+void outbuf_splice(struct outbuf *out, struct outbuf *from)
+{
+    CHECK(from->head_skip == 0);
+    if (!from->head)
+        return;
+    from->head->prev = out->tail;
+    if (out->tail)
+        out->tail->next = from->head;
+    else
+        out->head = from->head;
+    out->tail = from->tail;
+    out->block_count += from->block_count;
+    out->len += from->len;
+    out->mem_bytes += from->mem_bytes;
+    outbuf_init(from);
+}
+
 void outbuf_truncate(struct outbuf *out, size_t len)
 {
     CHECK(len <= out->len);

@@ -93,6 +93,10 @@ static inline void outbuf_append(struct outbuf *out, const void *data, size_t le
 void outbuf_append_ref(struct outbuf *out, const uint8_t *data, size_t len,
                        void (*release)(void *arg), void *arg);
 
+/* Moves all bytes of from, of which none was dropped yet, to the tail; from is empty afterwards.
+ * Nothing is copied: for replies that were collected aside. */
+void outbuf_splice(struct outbuf *out, struct outbuf *from);
+
 /* Takes back the newest len bytes (a reply that is replaced by an error before it left). len <=
  * bytes queued; only bytes that were appended by copy. */
 void outbuf_truncate(struct outbuf *out, size_t len);

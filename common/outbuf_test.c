@@ -319,6 +319,32 @@ static void test_random_operations_equal_the_model(void **state)
         run_model(seed);
 }
 
+static void test_splice_moves_bytes_in_place(void **state)
+{
+    struct outbuf out, aside;
+    outbuf_init(&out);
+    outbuf_init(&aside);
+    outbuf_splice(&out, &aside);
+    assert_int_equal(out.len, 0);
+    outbuf_append(&out, "head ", 5);
+    outbuf_append(&aside, "tail", 4);
+    struct outbuf_cursor cursor;
+    outbuf_cursor_reset(&aside, &cursor);
+    const uint8_t *place = outbuf_peek(&aside, &cursor).data;
+    outbuf_splice(&out, &aside);
+    assert_int_equal(aside.len, 0);
+    assert_int_equal(aside.mem_bytes, 0);
+    outbuf_append(&out, "!", 1);
+    uint8_t got[10];
+    outbuf_cursor_reset(&out, &cursor);
+    outbuf_copy(&out, &cursor, got, 10);
+    assert_memory_equal(got, "head tail!", 10);
+    outbuf_seek(&out, &cursor, 5);
+    assert_memory_equal(place, "tail!", 5);
+    outbuf_drop(&out, 10);
+    assert_int_equal(out.mem_bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_truncate_replaces_a_reply),
         cmocka_unit_test(test_reference_is_released_once),
         cmocka_unit_test(test_cursor_at_the_front_stays_valid),
+        cmocka_unit_test(test_splice_moves_bytes_in_place),
         cmocka_unit_test(test_random_operations_equal_the_model),
     };
     return cmocka_run_group_tests_name("outbuf", tests, NULL, NULL);

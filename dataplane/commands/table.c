@@ -9,7 +9,8 @@
 #define COMMAND(...) {__VA_ARGS__},
 #define SUB(...) {__VA_ARGS__},
 #define SUBCOMMANDS(...) (struct command[]){__VA_ARGS__{.name = NULL}}
-#define ARG(name_, type_, ...) {.name = name_, .type = type_, ##__VA_ARGS__}
+/* The type is the first of the rest: a row nests, so no ## may keep its words from expansion. */
+#define ARG(name_, ...) {.name = name_, .type = __VA_ARGS__}
 #define ARGS(...) (const struct command_arg[]){__VA_ARGS__, {.name = NULL}}
 #define TIPS(...) (const char *const[]){__VA_ARGS__, NULL}
 

@@ -79,6 +79,7 @@ void ks_lock(struct ks *ks, uint16_t slot);
 void ks_unlock(struct ks *ks, uint16_t slot);
 /* Several slots, for changes that others see all or none of: makes tx_seq odd. slots need not be sorted
  * or distinct; n ≤ KS_LOCK_MANY_MAX or all = true for the whole keyspace. Does not nest. */
+#define KS_LOCK_MANY_MAX 256
 void ks_lock_many(struct ks *ks, const uint16_t *slots, unsigned n, bool all);
 void ks_unlock_many(struct ks *ks);
 bool ks_holds(const struct ks *ks, uint16_t slot);
@@ -95,6 +96,10 @@ struct entry *ks_entry_string(struct ks *ks, const struct key *key, struct slice
 /* As above but keeps encoding raw (results of APPEND, SETRANGE …). */
 struct entry *ks_entry_string_raw(struct ks *ks, const struct key *key, struct slice value,
                                   int64_t expiry_ms);
+/* As above with a given encoding that value suits: copies keep their source's, and the result of INCRBYFLOAT
+ * is never ENC_INT. */
+struct entry *ks_entry_string_as(struct ks *ks, const struct key *key, struct slice value,
+                                 int64_t expiry_ms, enum obj_encoding enc);
 struct entry *ks_entry_big(struct ks *ks, const struct key *key, struct bigstr *big, int64_t expiry_ms);
 struct entry *ks_entry_object(struct ks *ks, const struct key *key, enum obj_type type,
                               enum obj_encoding enc, void *object, int64_t expiry_ms);
