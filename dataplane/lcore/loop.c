@@ -129,7 +129,9 @@ static uint64_t lcore_deadline_us(const struct lcore *l)
     uint64_t deadline = l->cron_due_us;
     uint64_t tcp = tcp_deadline_us(l->tcp);
     uint64_t net = netif_deadline_us(l->net);
+    uint64_t job = jobs_next_us(&l->worker);
     deadline = tcp < deadline ? tcp : deadline;
+    deadline = job < deadline ? job : deadline;
     return net < deadline ? net : deadline;
 }
 
