@@ -182,11 +182,11 @@ static bool queue_setup(struct ethdev_port *port, const struct eal *eal, int ind
     uint16_t tx_count = rx_count;
     char name[RTE_MEMPOOL_NAMESIZE];
     q->base.pool = lcore->pool;
-    q->offload.pool = lcore->pool;
+    q->stage.offload.pool = lcore->pool;
     snprintf(name, sizeof(name), "indirect%u.%d", port->port_id, index);
-    q->offload.indirect =
+    q->stage.offload.indirect =
         rte_pktmbuf_pool_create(name, INDIRECT_BUFFERS, 128, 0, 0, lcore->numa_node);
-    if (q->offload.indirect == NULL)
+    if (q->stage.offload.indirect == NULL)
         return fail(port, err, "no memory for its buffers", "lower packet-buffers");
     int code = rte_eth_dev_adjust_nb_rx_tx_desc(port->port_id, &rx_count, &tx_count);
     if (code == 0)
@@ -314,7 +314,7 @@ static bool bring_up(struct ethdev_port *port, const struct port_options *option
         return false;
     caps_set(port);
     for (int i = 0; i < port->queue_count; i++) {
-        offload_init(port, &port->queue[i].offload);
+        offload_init(port, &port->queue[i].stage.offload);
         if (!ethdev_wake_open(&port->queue[i]))
             return fail(port, err, "no file descriptors left", "raise ulimit -n");
     }

@@ -53,8 +53,30 @@ static uint16_t pseudo_header_sum(const struct rte_mbuf *frame, const void *ip)
     return rte_ipv6_phdr_cksum(ip, 0);
 }
 
-/* Over all segments, whatever their lengths: one that starts at an odd offset counts byte-swapped.
+static uint16_t sum_fold(uint32_t sum)
+{
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/* One's complement sum from offset to the end, over segments of any length: what starts at an odd
+ * place counts byte-swapped. (rte_raw_cksum_mbuf of DPDK 22.11 swaps before it folds: wrong then.)
  */
+static uint16_t chain_sum(const struct rte_mbuf *frame, uint32_t offset)
+{
+    uint32_t sum = 0;
+    uint32_t done = 0;
+    for (const struct rte_mbuf *seg = frame; seg != NULL; seg = seg->next) {
+        uint32_t len = rte_pktmbuf_data_len(seg);
+        uint32_t skip = RTE_MIN(offset, len);
+        uint16_t part = rte_raw_cksum(rte_pktmbuf_mtod_offset(seg, const void *, skip), len - skip);
+        sum += done & 1 ? rte_bswap16(part) : part;
+        done += len - skip;
+        offset -= skip;
+    }
+    return sum_fold(sum);
+}
+
 static void checksum_l4(struct rte_mbuf *frame)
 {
     uint32_t offset = (uint32_t)frame->l2_len + frame->l3_len;
@@ -63,13 +85,9 @@ static void checksum_l4(struct rte_mbuf *frame)
         udp ? offsetof(struct rte_udp_hdr, dgram_cksum) : offsetof(struct rte_tcp_hdr, cksum);
     char *at = rte_pktmbuf_mtod_offset(frame, char *, offset + field);
     const void *ip = rte_pktmbuf_mtod_offset(frame, const void *, frame->l2_len);
-    uint16_t raw = 0;
-    memset(at, 0, sizeof(raw));
-    CHECK(rte_raw_cksum_mbuf(frame, offset, rte_pktmbuf_pkt_len(frame) - offset, &raw) == 0);
-    uint32_t sum = (uint32_t)raw + pseudo_header_sum(frame, ip);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    uint16_t checksum = (uint16_t)~sum;
+    memset(at, 0, sizeof(uint16_t));
+    uint32_t sum = (uint32_t)chain_sum(frame, offset) + pseudo_header_sum(frame, ip);
+    uint16_t checksum = (uint16_t)~sum_fold(sum);
     /* RFC 768: zero means none was computed. */
     if (udp && checksum == 0)
         checksum = 0xffff;

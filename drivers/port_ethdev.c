@@ -23,8 +23,9 @@ static struct ethdev_queue *queue_of(struct port_queue *q)
     return container_from(q, struct ethdev_queue, base);
 }
 
-static uint16_t frames_send(struct ethdev_queue *q, struct rte_mbuf **frames, uint16_t count)
+static uint16_t frames_send(void *arg, struct rte_mbuf **frames, uint16_t count)
 {
+    struct ethdev_queue *q = arg;
     uint16_t port = q->port->port_id;
     uint16_t id = q->base.id;
     uint16_t done = 0;
@@ -36,53 +37,36 @@ static uint16_t frames_send(struct ethdev_queue *q, struct rte_mbuf **frames, ui
             break;
         if (done < count) {
             /* The driver refuses this one for good. */
-            q->offload.dropped++;
+            q->stage.offload.dropped++;
             rte_pktmbuf_free(frames[done++]);
         }
     }
     return done;
 }
 
-/* True: nothing waits any more. */
-static bool pending_send(struct ethdev_queue *q)
+static uint16_t frames_send_tap(void *arg, struct rte_mbuf **frames, uint16_t count)
 {
-    uint16_t sent = frames_send(q, q->pending + q->pending_first, q->pending_count);
-    q->pending_first = (uint16_t)(q->pending_first + sent);
-    q->pending_count = (uint16_t)(q->pending_count - sent);
-    return q->pending_count == 0;
+    struct ethdev_queue *q = arg;
+    return tap_tx_burst(&q->tap, frames, count);
 }
 
 static uint16_t ethdev_tx(struct port_queue *base, struct rte_mbuf **pkts, uint16_t n)
 {
-    struct ethdev_queue *q = queue_of(base);
-    uint16_t taken = 0;
-    if (q->pending_count > 0 && !pending_send(q))
-        return 0;
-    while (taken < n && q->pending_count == 0) {
-        struct rte_mbuf **ready = q->pending;
-        uint16_t count = 0;
-        while (taken < n && count < ETHDEV_BURST)
-            count = (uint16_t)(count + offload_frame(&q->offload, pkts[taken++], ready + count));
-        q->pending_first = 0;
-        q->pending_count = count;
-        pending_send(q);
-    }
-    return taken;
+    return tx_stage_take(&queue_of(base)->stage, pkts, n);
 }
 
 static uint16_t ethdev_rx(struct port_queue *base, struct rte_mbuf **pkts, uint16_t n)
 {
     struct ethdev_queue *q = queue_of(base);
-    if (unlikely(q->pending_count > 0))
-        pending_send(q);
+    if (unlikely(q->stage.count > 0))
+        tx_stage_retry(&q->stage);
     return rte_eth_rx_burst(q->port->port_id, base->id, pkts, n);
 }
 
 static void ethdev_tx_flush(struct port_queue *base)
 {
     struct ethdev_queue *q = queue_of(base);
-    if (q->pending_count > 0)
-        pending_send(q);
+    tx_stage_retry(&q->stage);
     rte_eth_tx_done_cleanup(q->port->port_id, base->id, 0);
 }
 
@@ -144,6 +128,10 @@ bool ethdev_wake_open(struct ethdev_queue *q)
     if (fd < 0)
         return true;
     q->base.idle_max_us = IDLE_MAX_WAKEABLE_US;
+    if (port->spec.kind == PORT_KIND_TAP) {
+        q->tap.fd = fd;
+        q->stage.send = frames_send_tap;
+    }
     if (port->kind->wake == PORT_WAKE_FD) {
         q->base.wake_fd = fd;
         q->base.wake_arm = wake_always;
@@ -160,6 +148,8 @@ void ethdev_queue_init(struct ethdev_queue *q, struct ethdev_port *port, uint16_
     q->port = port;
     q->poke_fd = -1;
     pthread_mutex_init(&q->arm_lock, NULL);
+    q->stage.send = frames_send;
+    q->stage.arg = q;
     q->base.rx = ethdev_rx;
     q->base.tx = ethdev_tx;
     q->base.tx_flush = ethdev_tx_flush;
@@ -240,20 +230,24 @@ bool ethdev_stats(const struct ethdev_port *port, struct port_stats *stats)
                                  .tx_packets = s.opackets,
                                  .tx_bytes = s.obytes,
                                  .tx_errors = s.oerrors};
-    for (int i = 0; i < port->queue_count; i++)
-        stats->tx_errors += port->queue[i].offload.dropped;
+    for (int i = 0; i < port->queue_count; i++) {
+        const struct ethdev_queue *q = &port->queue[i];
+        stats->tx_packets += q->tap.packets;
+        stats->tx_bytes += q->tap.bytes;
+        stats->tx_errors += q->tap.errors + q->stage.offload.dropped;
+    }
     return true;
 }
 
 static void queue_close(struct ethdev_queue *q)
 {
-    rte_pktmbuf_free_bulk(q->pending + q->pending_first, q->pending_count);
+    tx_stage_drop(&q->stage);
     if (q->poke_fd >= 0) {
         close(q->poke_fd);
         if (q->base.wake_fd >= 0)
             close(q->base.wake_fd);
     }
-    rte_mempool_free(q->offload.indirect);
+    rte_mempool_free(q->stage.offload.indirect);
     pthread_mutex_destroy(&q->arm_lock);
 }
 

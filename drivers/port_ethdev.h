@@ -3,25 +3,19 @@
  * The control thread opens, follows the link and closes; each queue's calls are its lcore's. */
 #pragma once
 #include <pthread.h>
-#include "offload.h"
 #include "port.h"
 #include "port_open.h"
 #include "port_spec.h"
-
-#define ETHDEV_BURST 64
-#define ETHDEV_PENDING_MAX (ETHDEV_BURST + OFFLOAD_FRAMES_MAX)
+#include "port_tap.h"
+#include "tx_stage.h"
 
 struct ethdev_port;
 
 struct ethdev_queue {
     struct port_queue base;
     struct ethdev_port *port;
-    struct offload offload;
-    /* Ready frames that the port had no room for; the stack's frames they came from count as sent.
-     */
-    uint16_t pending_first;
-    uint16_t pending_count;
-    struct rte_mbuf *pending[ETHDEV_PENDING_MAX];
+    struct tx_stage stage;
+    struct tap_tx tap; /* TAP only */
     /* PORT_WAKE_INTERRUPT: base.wake_fd is an epoll set of our own over the driver's descriptor, by
      * edge since nobody reads it, and poke_fd, written when the link changes. */
     int poke_fd;

@@ -31,6 +31,19 @@ static const char *tun_open_fault(int error)
     return strerror(error);
 }
 
+/* A multi-queue TAP lets a second process in, and the kernel would split the flows between the two.
+ */
+static bool tap_in_use(const char *name)
+{
+    struct ifreq request = {0};
+    memcpy(request.ifr_name, name, IFNAMSIZ);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool known = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+    if (fd >= 0)
+        close(fd);
+    return known && (request.ifr_flags & IFF_RUNNING) != 0;
+}
+
 /* Makes the interface for a moment, as the driver will. */
 static bool probe_tap(const struct port_spec *spec, char *err)
 {
@@ -39,7 +52,9 @@ static bool probe_tap(const struct port_spec *spec, char *err)
     int fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return fail(err, spec, tun_open_fault(errno));
-    int error = ioctl(fd, TUNSETIFF, &request) == 0 ? 0 : errno;
+    int error = tap_in_use(spec->target) ? EBUSY : 0;
+    if (error == 0 && ioctl(fd, TUNSETIFF, &request) != 0)
+        error = errno;
     close(fd);
     if (error == 0)
         return true;
@@ -48,7 +63,7 @@ static bool probe_tap(const struct port_spec *spec, char *err)
                     "no permission to make a TAP interface: run as root or with "
                     "CAP_NET_ADMIN");
     if (error == EBUSY)
-        return fail(err, spec, "another process uses this TAP interface: choose another name");
+        return fail(err, spec, "another process uses this interface: choose another name");
     if (error == EINVAL)
         return fail(err, spec,
                     "an interface of this name exists and is no multi-queue TAP: choose "

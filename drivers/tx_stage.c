@@ -1,0 +1,36 @@
+#include "tx_stage.h"
+#include <rte_mbuf.h>
+
+bool tx_stage_retry(struct tx_stage *stage)
+{
+    if (stage->count == 0)
+        return true;
+    uint16_t sent = stage->send(stage->arg, stage->waiting + stage->first, stage->count);
+    stage->first = (uint16_t)(stage->first + sent);
+    stage->count = (uint16_t)(stage->count - sent);
+    return stage->count == 0;
+}
+
+uint16_t tx_stage_take(struct tx_stage *stage, struct rte_mbuf **pkts, uint16_t n)
+{
+    uint16_t taken = 0;
+    if (!tx_stage_retry(stage))
+        return 0;
+    while (taken < n && stage->count == 0) {
+        uint16_t count = 0;
+        while (taken < n && count < TX_STAGE_BURST) {
+            struct rte_mbuf **out = stage->waiting + count;
+            count = (uint16_t)(count + offload_frame(&stage->offload, pkts[taken++], out));
+        }
+        stage->first = 0;
+        stage->count = count;
+        tx_stage_retry(stage);
+    }
+    return taken;
+}
+
+void tx_stage_drop(struct tx_stage *stage)
+{
+    rte_pktmbuf_free_bulk(stage->waiting + stage->first, stage->count);
+    stage->count = 0;
+}
