@@ -32,7 +32,7 @@ static enum ip6_walk walk_fragment(const uint8_t *header, struct ip6_headers *h)
     return h->fragment_offset == 0 && !h->fragment_more ? IP6_WALK_UPPER : IP6_WALK_FRAGMENT;
 }
 
-static bool is_extension(uint8_t proto)
+bool ip6_is_extension(uint8_t proto)
 {
     return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS ||
            proto == IPPROTO_FRAGMENT;
@@ -44,7 +44,7 @@ enum ip6_walk ip6_headers_walk(const struct rte_mbuf *m, uint32_t at, uint8_t ne
     uint8_t copy[IP6_HEADERS_BYTES_MAX];
     uint32_t first = at;
     *h = (struct ip6_headers){.proto = next, .at = at};
-    for (unsigned count = 0; is_extension(h->proto); count++) {
+    for (unsigned count = 0; ip6_is_extension(h->proto); count++) {
         const uint8_t *header = rte_pktmbuf_read(m, h->at, 8, copy);
         if (header == NULL || count == IP6_HEADERS_MAX ||
             (h->proto == IPPROTO_HOPOPTS && count > 0))

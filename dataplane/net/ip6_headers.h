@@ -26,6 +26,9 @@ struct ip6_headers {
     uint32_t fragment_id;
 };
 
+/* One that the walk passes: hop-by-hop, routing, destination options, fragment. */
+bool ip6_is_extension(uint8_t proto);
+
 /* at: the byte behind the fixed header, next: its next-header field. A fragment header that stands
  * for the whole packet (offset 0, no more) is skipped (RFC 6946). */
 enum ip6_walk ip6_headers_walk(const struct rte_mbuf *m, uint32_t at, uint8_t next,

@@ -14,6 +14,7 @@ struct netif;
 struct neighbours;
 struct reassembly;
 struct flow_steering;
+struct net_limits;
 
 /* A received TCP segment: m->data starts at the TCP header, trimmed to the IP payload. The payload may
  * lie in a chain; the first NET_L4_CONTIGUOUS bytes (or all, if there are fewer) are in one piece, and
@@ -75,8 +76,10 @@ struct netif {
     uint64_t now_us;
     struct neighbours *neighbours;
     struct reassembly *reassembly;
-    struct rte_mbuf *tx[NET_TX_BURST];
+    struct net_limits *limits; /* token buckets of what strangers can make us send */
+    uint32_t mask4;            /* network byte order */
     uint16_t tx_count;
+    struct rte_mbuf *tx[NET_TX_BURST];
     struct net_stats *stats;
 };
 
@@ -128,6 +131,9 @@ void netif_announce(struct netif *n);
 /* From another lcore's neighbour_learned(): taken where an entry exists here. */
 void netif_neighbour_set(struct netif *n, const struct ip_addr *a, const uint8_t mac[6]);
 
+/* Walks the invariants of all tables; aborts on a broken one. For tests and fuzzers. */
+void netif_validate(const struct netif *n);
+
 /* The source address for dst (the link-local one for link-local peers); false: no route. */
 bool netif_source_for(const struct netif *n, const struct ip_addr *dst, struct ip_addr *src);
 /* One of our unicast addresses? */
@@ -138,7 +144,7 @@ uint16_t netif_l4_mtu(const struct netif *n, const struct ip_addr *dst);
 #define NET_STATS                                                                                  \
     X(rx_frames) X(rx_bytes) X(tx_frames) X(tx_bytes) X(rx_not_ours) X(rx_runt) X(rx_vlan)             \
     X(rx_unknown_ethertype) X(rx_ip_header_bad) X(rx_ip_checksum_bad) X(rx_ip_options)              \
-    X(rx_ip_source_bad) X(rx_l4_checksum_bad) X(rx_unknown_protocol) X(rx_fragments)                \
+    X(rx_ip_source_bad) X(rx_l4_checksum_bad) X(rx_l4_short) X(rx_unknown_protocol) X(rx_fragments)                \
     X(rx_fragment_drops) X(rx_arp_bad) X(rx_nd_bad) X(rx_icmp_bad) X(rx_icmp_echo)                  \
     X(rx_icmp_ignored) X(rx_land) X(rx_foreign_drops) X(tx_no_route)                               \
     X(tx_icmp_limited) X(tx_unresolved_drops) X(tx_port_drops) X(neighbour_full) X(mbuf_failures)
