@@ -1,9 +1,10 @@
 /* A client: its stream, protocol state, name and flags, transaction, subscriptions.
  *
- * Owner: the lcore that its stream lives on; other lcores reach it by mail and id only. An idle session
- * is at most 256 bytes; what a client rarely needs (transaction, subscriptions, name, query buffer)
- * hangs off it and is freed when empty. A session that ends during a burst is marked closing and freed by
- * session_reap() after the burst, so that handlers may end any session at any time. */
+ * Owner: the lcore that its stream lives on; other lcores reach it by mail and id only. An idle
+ * session is at most 256 bytes; what a client rarely needs (transaction, subscriptions, name, query
+ * buffer) hangs off it and is freed when empty. A session that ends during a burst is marked
+ * closing and freed by session_reap() after the burst, so that handlers may end any session at any
+ * time. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +28,7 @@ enum session_flags {
     SESSION_NO_EVICT = 1 << 8,
     SESSION_MULTI = 1 << 9,
     SESSION_MULTI_FAILED = 1 << 10, /* a queued command was refused: EXEC aborts */
-    SESSION_PUBSUB = 1 << 11,       /* RESP2 subscriber: few commands allowed */
+    SESSION_PUBSUB = 1 << 11,       /* has subscriptions: with RESP2 few commands are allowed */
     SESSION_READABLE = 1 << 12,     /* in the lcore's list of streams with bytes to parse */
     SESSION_UNIX = 1 << 13,
     SESSION_EOF = 1 << 14,
@@ -39,23 +40,24 @@ struct session {
     struct worker *worker;
     struct reply reply;
     struct resp_parser parser;
-    uint32_t flags; /* enum session_flags */
-    uint32_t output_soft_since_s;
+    uint32_t flags;               /* enum session_flags */
+    uint32_t output_soft_since_s; /* monotonic; 0: below the soft limit */
     uint64_t id;
     /* Query buffer: only while a command is unfinished, or its bytes lie in several pieces. */
     uint8_t *query;
     size_t query_len, query_size;
-    size_t pending_consume; /* bytes of the stream's first piece that were parsed */
-    struct session *next, *prev;           /* all sessions of the worker */
-    struct session *ready_next;            /* in the list of sessions to parse */
+    size_t query_pos;            /* bytes at its front that were parsed already */
+    struct session *next, *prev; /* all sessions of the worker */
+    struct session *ready_next;  /* in the list of sessions to parse */
     struct session *closing_next;
+    struct session *id_next; /* in the table of ids */
     int64_t created_ms;
     uint64_t last_active_us;
-    const void *last_command;              /* struct command * */
-    char *name;                            /* CLIENT SETNAME */
+    const char *last_command; /* its full name: "get", "client|list" */
+    char *name;               /* CLIENT SETNAME */
     struct transaction *transaction;
     struct subscriptions *subscriptions;
-    void *parked;                          /* what it waits for: owned by the command that parked it */
+    void *parked; /* what it waits for: owned by the command that parked it */
     void (*parked_cancel)(struct session *s); /* the session ends first */
 };
 
@@ -64,26 +66,35 @@ struct session_list; /* all sessions of a worker */
 struct session_list *session_list_new(void);
 void session_list_free(struct session_list *l);
 
-/* For an accepted stream: sets its user and user_ops (given by lcore/, whose readable() puts the session
- * into the parse list). NULL: maxclients is reached ("-ERR max number of clients reached" was queued and
- * the stream closed) or memory is short. */
+/* For an accepted stream: sets its user and user_ops. When bytes arrive, or a wait ends with bytes
+ * unparsed, session_wake() is called, which puts the session into the lcore's parse list. NULL:
+ * maxclients is reached
+ * ("-ERR max number of clients reached" was queued and the stream closed). */
 struct session *session_new(struct worker *w, struct stream *stream);
-/* The stream ended (user_ops->ended): the session is reaped later. */
-void session_stream_ended(struct session *s);
-/* Ends it: after what is queued was sent (after_reply) or at once. Any time, also on itself. */
+/* Ends it: after what is queued was sent (after_reply) or at once. Any time, also on itself:
+ * nothing more is executed or replied, the stream itself is closed or aborted by session_reap(). */
 void session_close(struct session *s, bool after_reply);
-/* Frees sessions that are closing; once per loop, after the burst. */
+/* Frees sessions that are closing; once per loop, after the burst, when no list of the lcore's
+ * holds a session with SESSION_CLOSING any more (they may be dropped from the parse list when met).
+ */
 void session_reap(struct worker *w);
-/* Sends what replies have queued; checks output limits (soft and hard): a client over them is closed,
- * counted and logged. After each burst for every session that executed. */
+/* Sends what replies have queued; checks output limits (soft and hard): a client over them is
+ * closed, counted and logged. After each burst for every session that executed. */
 void session_flush(struct session *s);
-/* Idle timeout, soft limits, query buffers that shrank, paused clients whose time has come: a bounded number
- * of sessions per call, round robin. */
+/* Idle timeout, soft limits, paused clients whose time has come: a bounded number of sessions per
+ * call, round robin. */
 void session_cron(struct worker *w, uint32_t budget);
-/* Ends its wait: the reply is complete, parsing goes on. Sets SESSION_READABLE by wake(). */
+/* A command of this session waits for mail or a job: its next commands stay unparsed. cancel (may
+ * be NULL) is called when the session ends first. */
 void session_park(struct session *s, void *what, void (*cancel)(struct session *s));
+/* Ends the wait: the reply is complete, parsing goes on; flush it afterwards. */
 void session_unpark(struct session *s);
-/* Set by lcore/: puts s into the parse list of this loop. */
+/* CLIENT PAUSE holds the command back that is being executed: SESSION_PAUSED is set, the caller
+ * leaves its bytes unconsumed and it comes again once session_cron() has seen the end of the pause.
+ */
+void session_pause(struct session *s);
+/* Set by lcore/ before the first session: puts s into the parse list, unless it is in it already
+ * (SESSION_READABLE is lcore/'s mark for that). */
 extern void (*session_wake)(struct session *s);
 struct session *session_by_id(struct worker *w, uint64_t id);
 void session_each(struct worker *w, void (*each)(void *arg, struct session *s), void *arg);
@@ -94,12 +105,24 @@ enum client_class session_class(const struct session *s);
 /* One line of CLIENT LIST / INFO, without the newline, allocated. */
 char *session_describe(const struct session *s);
 
-/* ---- input: what lcore/'s batch uses ---- */
-/* Before parsing: makes the unparsed bytes contiguous where a command is split. The bytes to parse, or an
- * empty slice. Stable until session_input_done(). */
+/* Everything a client can set goes back to what it was when it connected (RESET), but for its
+ * name's memory and authentication, which the caller sets. */
+void session_reset(struct session *s);
+
+/* ---- session_limits.c ---- */
+/* A password is set and this client has not given it. */
+bool session_needs_auth(const struct session *s);
+/* What the parser must refuse. */
+struct resp_limits session_parse_limits(const struct session *s);
+/* "-ERR Protocol error: what", then closes; counted and logged. */
+void session_protocol_error(struct session *s, const char *what);
+
+/* ---- session_input.c: what lcore/'s batch uses ---- */
+/* Before parsing: makes the unparsed bytes contiguous where a command is split. The bytes to parse,
+ * or an empty slice. Stable until session_input_done(). */
 struct slice session_input_begin(struct session *s);
-/* used bytes were parsed (and their commands executed); the rest is kept for the next piece. False: the query
- * buffer limit is exceeded or memory short: the session was closed. */
+/* used bytes were parsed (and their commands executed); the rest is kept for the next piece. False:
+ * the session is closing: its query buffer limit is exceeded, or the peer has sent everything. */
 bool session_input_done(struct session *s, size_t used);
 /* True when bytes that were not parsed yet are waiting. */
 bool session_input_pending(const struct session *s);

@@ -1,5 +1,5 @@
-/* What sessions and commands use of the lcore they run on. One per lcore, built by lcore/, passed down;
- * there are no globals.
+/* What sessions and commands use of the lcore they run on. One per lcore, built by lcore/, passed
+ * down; there are no globals.
  *
  * Owner: the lcore, but for the mailboxes, which anyone may post to. */
 #pragma once
@@ -11,25 +11,31 @@
 #include "metrics.h"
 #include "rng.h"
 
+struct channels;
+struct command_stats;
+struct error_counts;
 struct pubsub;
 struct session_list;
 struct slowlog;
 struct latency;
+struct jobs;
 struct worker;
 
-/* What all lcores and the control thread share; set up before the first lcore runs, then read-only. */
+/* What all lcores and the control thread share; set up before the first lcore runs, then read-only.
+ */
 struct node {
     unsigned lcore_count;
     struct worker *workers[LCORES_MAX]; /* [lcore_count]: the others' mailboxes and ids only */
     struct mailbox *control;            /* the control thread */
     _Atomic(uint64_t) next_client_id;
-    _Atomic(uint32_t) client_count;     /* all lcores: maxclients */
-    _Atomic(int64_t) pause_until_ms;    /* CLIENT PAUSE; 0: none */
-    _Atomic(bool) pause_all;            /* else writes only */
-    int64_t start_ms;                   /* wall clock at start */
+    _Atomic(uint32_t) client_count;  /* all lcores: maxclients */
+    _Atomic(int64_t) pause_until_ms; /* CLIENT PAUSE; 0: none */
+    _Atomic(bool) pause_all;         /* else writes only */
+    int64_t start_ms;                /* wall clock at start */
     char run_id[41];
     char executable[512], config_file[512];
     int tcp_port;
+    struct channels *channels; /* who listens where: session/channels.h */
     /* Rendered by main: what INFO says of ports, EAL and the network stack; appends to out. */
     void (*info_network)(struct node *node, char **text, size_t *len);
 };
@@ -41,15 +47,21 @@ struct worker {
     struct ks *ks;
     const struct config *config; /* refreshed each loop */
     struct rng rng;
-    uint64_t now_us;             /* monotonic, set each loop */
-    int64_t now_ms;              /* wall clock, set each loop */
+    uint64_t now_us; /* monotonic, set each loop */
+    int64_t now_ms;  /* wall clock, set each loop */
+    uint64_t tsc;    /* end of the last command, for the duration of the next */
     struct session_list *sessions;
     struct pubsub *pubsub;
-    struct slowlog *slowlog;
-    struct latency *latency;
+    struct error_counts *errors;         /* resp/error_counts.h; w: the lcore, r: any */
+    struct command_stats *command_stats; /* commands/stats.h; by command id; w: the lcore, r: any */
+    _Alignas(64) _Atomic(size_t)
+        publish_in_flight_bytes; /* messages in the mailbox; w: publishers */
+    struct slowlog *slowlog;     /* one for all lcores */
+    struct latency *latency;     /* one for all lcores */
+    struct jobs *jobs;           /* commands/job.h */
 };
 
-/* Sessions, subscriptions, slow log and latency tables of a worker whose other fields are set; false:
- * out of memory. */
+/* Sessions, subscriptions, slow log and latency tables of a worker whose other fields are set;
+ * false: out of memory. */
 bool worker_tables_new(struct worker *w);
 void worker_tables_free(struct worker *w);

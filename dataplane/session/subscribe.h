@@ -1,0 +1,39 @@
+/* Subscriptions of an lcore's clients, and what is delivered to them.
+ *
+ * Owner: the lcore. A message for subscribers of several lcores goes to each of them by mail, in
+ * the publisher's order. Bound: bytes in flight to one lcore; beyond it the publisher is parked
+ * until its message has arrived (inside a transaction, which cannot wait, it is only counted). What
+ * was delivered is charged to the subscriber's output limit. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "channels.h"
+#include "slice.h"
+
+struct session;
+struct worker;
+struct pubsub;
+
+#define PUBLISH_IN_FLIGHT_MAX (16 * 1024 * 1024)
+
+/* w->node->channels is set. */
+struct pubsub *pubsub_new(struct worker *w);
+/* No session of the worker is left. */
+void pubsub_free(struct pubsub *p);
+
+/* False: it was (was not) subscribed already. */
+bool subscriptions_add(struct session *s, enum channel_kind kind, struct slice name);
+bool subscriptions_remove(struct session *s, enum channel_kind kind, struct slice name);
+/* All of the kind, told one by one after its removal (the name lives for the call). */
+void subscriptions_remove_all(struct session *s, enum channel_kind kind,
+                              void (*told)(void *arg, struct slice name), void *arg);
+/* Silently all of both kinds: the session ends, or RESET. */
+void subscriptions_drop(struct session *s);
+uint32_t subscriptions_count(const struct session *s, enum channel_kind kind);
+size_t subscriptions_mem_bytes(const struct session *s);
+
+/* Sends message to all subscribers of channel, wherever they are; how many there are. may_park:
+ * publisher may be parked (its reply stays its caller's, to be written at once). */
+uint64_t publish(struct worker *w, struct session *publisher, struct slice channel,
+                 struct slice message, bool may_park);

@@ -1,0 +1,123 @@
+#include "transaction.h"
+#include <stdlib.h>
+#include "check.h"
+#include "log.h"
+#include "metrics.h"
+#include "session.h"
+
+#define QUEUE_SIZE_FIRST 4
+
+static struct transaction *transaction_of(struct session *s)
+{
+    if (!s->transaction) {
+        s->transaction = calloc(1, sizeof(*s->transaction));
+        CHECK(s->transaction);
+    }
+    return s->transaction;
+}
+
+void transaction_begin(struct session *s)
+{
+    transaction_of(s);
+    s->flags |= SESSION_MULTI;
+}
+
+/* Slices and bytes in one allocation. */
+static struct slice *argv_copy(const struct slice *argv, uint32_t argc, size_t *size)
+{
+    *size = argc * sizeof(*argv);
+    for (uint32_t i = 0; i < argc; i++)
+        *size += argv[i].len;
+    struct slice *copy = malloc(*size);
+    CHECK(copy);
+    uint8_t *bytes = (uint8_t *)(copy + argc);
+    for (uint32_t i = 0; i < argc; i++) {
+        if (argv[i].len > 0)
+            memcpy(bytes, argv[i].data, argv[i].len);
+        copy[i] = slice_from(bytes, argv[i].len);
+        bytes += argv[i].len;
+    }
+    return copy;
+}
+
+static bool queue_within_limit(struct session *s)
+{
+    if (likely_true(s->transaction->queue_bytes <=
+                    s->worker->config->client_query_buffer_limit_bytes))
+        return true;
+    metric_inc(clients_query_limit);
+    log_warning(
+        "Closing client id=%llu whose transaction is over the query buffer limit: %zu bytes",
+        (unsigned long long)s->id, s->transaction->queue_bytes);
+    session_close(s, false);
+    return false;
+}
+
+bool transaction_queue(struct session *s, const struct command *cmd, uint32_t command_flags,
+                       const struct slice *argv, uint32_t argc)
+{
+    struct transaction *t = s->transaction;
+    if (t->count == t->size) {
+        t->size = t->size ? t->size * 2 : QUEUE_SIZE_FIRST;
+        t->queue = realloc(t->queue, t->size * sizeof(*t->queue));
+        CHECK(t->queue);
+    }
+    size_t size;
+    struct slice *copy = argv_copy(argv, argc, &size);
+    t->queue[t->count++] = (struct queued_command){.command = cmd, .argv = copy, .argc = argc};
+    t->queue_bytes += size + sizeof(*t->queue);
+    t->command_flags |= command_flags;
+    return queue_within_limit(s);
+}
+
+void transaction_watch(struct session *s, const struct key *key)
+{
+    struct transaction *t = transaction_of(s);
+    for (struct watched_key *k = t->watched; k; k = k->next) {
+        if (k->key.hash == key->hash && slice_equal(k->key.name, key->name))
+            return;
+    }
+    struct watched_key *k = calloc(1, sizeof(*k));
+    CHECK(k);
+    ks_watch(s->worker->ks, key, &k->watch, &t->dirty);
+    k->key = *key;
+    k->key.name = slice_from(k->watch.name, k->watch.name_len);
+    k->next = t->watched;
+    t->watched = k;
+    t->watched_count++;
+}
+
+void transaction_unwatch(struct session *s)
+{
+    struct transaction *t = s->transaction;
+    if (!t)
+        return;
+    while (t->watched) {
+        struct watched_key *k = t->watched;
+        t->watched = k->next;
+        ks_unwatch(s->worker->ks, &k->watch);
+        free(k);
+    }
+    t->watched_count = 0;
+    atomic_store_explicit(&t->dirty, false, memory_order_relaxed);
+}
+
+void transaction_discard(struct session *s)
+{
+    struct transaction *t = s->transaction;
+    s->flags &= ~(uint32_t)(SESSION_MULTI | SESSION_MULTI_FAILED);
+    if (!t)
+        return;
+    transaction_unwatch(s);
+    for (uint32_t i = 0; i < t->count; i++)
+        free(t->queue[i].argv);
+    free(t->queue);
+    free(t);
+    s->transaction = NULL;
+}
+
+size_t transaction_mem_bytes(const struct session *s)
+{
+    const struct transaction *t = s->transaction;
+    return t ? sizeof(*t) + t->queue_bytes + t->watched_count * sizeof(struct watched_key) : 0;
+}
