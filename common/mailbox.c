@@ -101,7 +101,7 @@ static bool mailbox_is_empty(struct mailbox *box)
            atomic_load_explicit(&box->tail, memory_order_seq_cst) == &box->stub;
 }
 
-/* An exchange, not a store, so that the next sleep's exchange still reads from every wake before. */
+/* An exchange, not a store, so that the next sleep's exchange reads from every wake before it. */
 static void mailbox_awake(struct mailbox *box)
 {
     atomic_exchange_explicit(&box->sleeping, 0, memory_order_acq_rel);

@@ -24,8 +24,10 @@ size_t format_double(char *buf, double value);
 #define LONG_DOUBLE_TEXT_SIZE 5120
 size_t format_long_double_human(char *buf, long double value);
 
-/* "100mb", "1gb", "12k", "5": bytes as redis.conf has them (k=1000, kb=1024 …). */
+/* "100mb", "1gb", "12k", "5": bytes as redis.conf has them (k=1000, kb=1024 …). A missing number
+ * and one past 64 bits are refused; Redis makes them 0 and wraps. */
 bool parse_memory(struct slice s, uint64_t *out_bytes);
 
-/* Redis' glob: * ? [a-c^] and \ escapes; bounded work (no exponential case). */
+/* Redis' glob: * ? [a-c] [^a-c] and \ escapes, odd patterns as Redis 7.0 has them; an empty text
+ * matches only the empty pattern. Work: at most pattern times text. */
 bool glob_match(struct slice pattern, struct slice text, bool ignore_case);
