@@ -173,11 +173,20 @@ static void step_write(struct outbuf *out, struct model *model, struct rng *rng)
     if (model->len + len > MODEL_SIZE)
         return;
     fill_random(rng, data, len);
-    switch (rng_below(rng, 4)) {
+    switch (rng_below(rng, 5)) {
     case 0:
         outbuf_append(out, data, len);
         model_add(model, data, len, true);
         break;
+    case 4: {
+        struct outbuf aside;
+        outbuf_init(&aside);
+        outbuf_append(&aside, data, len / 2);
+        outbuf_append(&aside, data + len / 2, len - len / 2);
+        outbuf_splice(out, &aside);
+        model_add(model, data, len, true);
+        break;
+    }
     case 1: {
         struct ref *ref = malloc(sizeof(*ref) + len);
         ref->model = model;
