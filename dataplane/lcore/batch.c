@@ -67,6 +67,19 @@ static struct session *batch_next_ready(struct lcore *l)
     return s;
 }
 
+void batch_drop_closing(struct lcore *l)
+{
+    struct session *s = l->ready_head;
+    l->ready_head = l->ready_tail = NULL;
+    while (s != NULL) {
+        struct session *next = s->ready_next;
+        s->flags &= ~(uint32_t)SESSION_READABLE;
+        if (!(s->flags & SESSION_CLOSING))
+            batch_ready(l, s);
+        s = next;
+    }
+}
+
 /* Commands that were parsed behind a parking or paused one go back: they are parsed again later. */
 static void batch_hold(struct batch_input *in, size_t from)
 {

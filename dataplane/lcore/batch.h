@@ -21,3 +21,6 @@ void batch_free(struct batch *b);
 uint32_t batch_run(struct lcore *l);
 /* Puts s at the end of the list, once. */
 void batch_ready(struct lcore *l, struct session *s);
+/* Takes sessions that are closing out of the list, before they are reaped. What is in the list here was left
+ * over by batch_run(): little. */
+void batch_drop_closing(struct lcore *l);

@@ -113,6 +113,7 @@ bool lcore_round(struct lcore *l)
     work |= lcore_serve(l) > 0;
     work |= jobs_run(&l->worker, JOB_BUDGET_US);
     work |= lcore_cron(l);
+    batch_drop_closing(l);
     session_reap(&l->worker);
     lcore_send(l);
     work |= l->ready_head != NULL || tcp_flush_pending(l->tcp);
