@@ -60,6 +60,45 @@ const struct object_ops *const object_ops[OBJ_TYPES] = {
     [OBJ_SET] = &set_ops,
 };
 
+size_t object_count(enum obj_type type, const void *object)
+{
+    switch (type) {
+    case OBJ_HASH:
+        return hash_count(object);
+    case OBJ_LIST:
+        return list_count(object);
+    default:
+        CHECK(type == OBJ_SET);
+        return set_count(object);
+    }
+}
+
+size_t object_mem_bytes(enum obj_type type, const void *object)
+{
+    switch (type) {
+    case OBJ_HASH:
+        return hash_mem_bytes(object);
+    case OBJ_LIST:
+        return list_mem_bytes(object);
+    default:
+        CHECK(type == OBJ_SET);
+        return set_mem_bytes(object);
+    }
+}
+
+enum obj_encoding object_encoding(enum obj_type type, const void *object)
+{
+    switch (type) {
+    case OBJ_HASH:
+        return hash_encoding(object);
+    case OBJ_LIST:
+        return ENC_QUICKLIST;
+    default:
+        CHECK(type == OBJ_SET);
+        return set_encoding(object);
+    }
+}
+
 void *object_copy(enum obj_type type, const void *object)
 {
     switch (type) {

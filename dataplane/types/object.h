@@ -18,6 +18,11 @@ struct type_limits {
  * yet. */
 extern const struct object_ops *const object_ops[OBJ_TYPES];
 
+/* The same without going through the table, and the encoding. */
+size_t object_count(enum obj_type type, const void *object);
+size_t object_mem_bytes(enum obj_type type, const void *object);
+enum obj_encoding object_encoding(enum obj_type type, const void *object);
+
 /* A copy of an aggregate (COPY); NULL: no memory. */
 void *object_copy(enum obj_type type, const void *object);
 /* Frees one at once, which is for small ones and tests. */

@@ -1,12 +1,12 @@
 #include "quicklist.h"
 #include <stdlib.h>
 #include "check.h"
-#include "listpack.h"
 #include "mem.h"
 
 #define COUNTED_NODE_BYTES_MAX 8192
-#define ELEMENT_OVERHEAD 8 /* more than encoding and back-length of any element that fits a node \
-                            */
+#define ELEMENT_OVERHEAD                                                    \
+    8 /* more than encoding and back-length of any element that fits a node \
+       */
 #define NODE_COUNT_MAX 65000
 
 /* Largest listpack of a node. */
@@ -215,6 +215,13 @@ struct slice quicklist_get(struct quicklist_pos at, char buf[NUMBER_TEXT_SIZE])
     if (at.node->plain)
         return slice_from(at.node->data, at.node->bytes);
     return listpack_get(at.p, buf);
+}
+
+bool quicklist_equal(struct quicklist_pos at, const struct listpack_needle *needle)
+{
+    if (at.node->plain)
+        return slice_equal(slice_from(at.node->data, at.node->bytes), needle->text);
+    return listpack_equal(at.p, needle);
 }
 
 /* Into n's listpack, before p (NULL: at its end). */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "listpack.h"
 #include "numbers.h"
 #include "slice.h"
 
@@ -51,6 +52,7 @@ struct quicklist_pos quicklist_next(struct quicklist_pos at);
 struct quicklist_pos quicklist_prev(struct quicklist_pos at);
 /* The element's bytes: in the list, or in buf. */
 struct slice quicklist_get(struct quicklist_pos at, char buf[NUMBER_TEXT_SIZE]);
+bool quicklist_equal(struct quicklist_pos at, const struct listpack_needle *needle);
 
 /* fill: list-max-listpack-size. */
 bool quicklist_push(struct quicklist *q, struct slice value, bool at_head, int fill);
