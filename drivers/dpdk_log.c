@@ -1,9 +1,12 @@
 #include "dpdk_log.h"
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <bpf/libbpf.h>
 #include <rte_log.h>
+#include <xdp/libxdp.h>
 #include "log.h"
 
 #define LINE_SIZE 256
@@ -56,8 +59,21 @@ static ssize_t log_write(void *cookie, const char *text, size_t len)
     return (ssize_t)len;
 }
 
+/* af_xdp's libraries print on their own; what matters of it the driver says too. */
+static int bpf_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+    return 0;
+}
+
+static int xdp_print(enum libxdp_print_level level, const char *format, va_list args)
+{
+    return 0;
+}
+
 void dpdk_log_start(void)
 {
+    libbpf_set_print(bpf_print);
+    libxdp_set_print(xdp_print);
     FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = log_write});
     if (stream == NULL)
         return;

@@ -20,6 +20,7 @@
 
 #define DESCRIPTORS 1024
 #define TAP_SEGMENTS 8 /* buffers that one frame may fill: 9600 bytes in 2 KB each, with room */
+#define AF_XDP_BUFFERS_MIN 8000 /* its fill ring, both rings, and as much again to work with */
 #define INDIRECT_BUFFERS 2047
 #define FRAME_OVERHEAD_BYTES 18 /* Ethernet header and one VLAN tag */
 #define RSS_TCP (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP)
@@ -144,6 +145,10 @@ static bool configure(struct ethdev_port *port, const struct port_options *optio
     if (port->spec.kind == PORT_KIND_AF_XDP && port->info.mtu > dev.max_mtu) {
         snprintf(why, sizeof(why), "set mtu to at most %u", dev.max_mtu);
         return fail(port, err, "af_xdp has one page per frame", why);
+    }
+    if (port->spec.kind == PORT_KIND_AF_XDP && eal->packet_buffers < AF_XDP_BUFFERS_MIN) {
+        snprintf(why, sizeof(why), "set packet-buffers to at least %d", AF_XDP_BUFFERS_MIN);
+        return fail(port, err, "af_xdp keeps 2048 of them for receiving", why);
     }
     conf.intr_conf.rxq = port->kind->wake != PORT_WAKE_NONE;
     code = rte_eth_dev_configure(port->port_id, queues, queues, &conf);

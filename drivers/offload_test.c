@@ -222,7 +222,7 @@ static void test_cut_without_buffers(void **state)
 
 static int setup(void **state)
 {
-    pool = test_eal(1)->lcore[0].pool;
+    pool = test_eal(1, 2047)->lcore[0].pool;
     indirect = rte_pktmbuf_pool_create("indirect", 255, 0, 0, 0, SOCKET_ID_ANY);
     return indirect == NULL;
 }

@@ -272,7 +272,7 @@ static void test_link(void **state)
 
 static int setup(void **state)
 {
-    eal = test_eal(4);
+    eal = test_eal(4, 2047);
     return 0;
 }
 

@@ -273,7 +273,7 @@ static void test_errors(void **state)
 
 static int setup(void **state)
 {
-    eal = test_eal(1);
+    eal = test_eal(1, 2047);
     return 0;
 }
 
@@ -281,7 +281,7 @@ static int echo_child(void)
 {
     struct rlimit few = {.rlim_cur = 8, .rlim_max = 8};
     setrlimit(RLIMIT_SIGPENDING, &few);
-    eal = test_eal(1);
+    eal = test_eal(1, 2047);
     struct port_options options = {.nic = "tap:swt0", .fault = "", .mac = "", .mtu = 1500};
     char err[PORT_ERROR_SIZE];
     struct port *port = port_open(&options, eal, err);

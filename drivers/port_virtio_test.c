@@ -235,7 +235,7 @@ static void test_errors(void **state)
 
 static int setup(void **state)
 {
-    eal = test_eal(1);
+    eal = test_eal(1, 2047);
     if (mkdtemp(folder) == NULL)
         return -1;
     snprintf(path, sizeof(path), "%s/v.sock", folder);

@@ -7,7 +7,7 @@
 #include <rte_tcp.h>
 #include "check.h"
 
-struct eal *test_eal(int lcores)
+struct eal *test_eal(int lcores, uint32_t packet_buffers)
 {
     static struct eal eal;
     char err[EAL_ERROR_SIZE];
@@ -18,7 +18,7 @@ struct eal *test_eal(int lcores)
     struct eal_options options = {.nic = "",
                                   .lcores = count,
                                   .hugepages = HUGEPAGES_NO,
-                                  .packet_buffers = 2047,
+                                  .packet_buffers = packet_buffers,
                                   .mtu = 1500,
                                   .file_prefix = ""};
     if (!eal_start(&options, &eal, err)) {

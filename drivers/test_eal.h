@@ -4,8 +4,8 @@
 #include <rte_mbuf.h>
 #include "eal.h"
 
-/* EAL without hugepages, lcores lcores (all may share a CPU), small pools. */
-struct eal *test_eal(int lcores);
+/* EAL without hugepages, lcores lcores (all may share a CPU). */
+struct eal *test_eal(int lcores, uint32_t packet_buffers);
 /* A frame of Ethernet, IP and TCP with payload_len patterned bytes, cut into segments of the
  * lengths given (0 ends the list: the rest is one segment); the headers stand in the first.
  * Checksum fields hold rubbish; flags ask for IP and TCP checksums. */
