@@ -79,7 +79,7 @@ void tcp_cookie_send(struct tcp *t, const struct tcp_segment *s)
                          .flags = FLAG_SYN | FLAG_ACK,
                          .options = options};
     b.options_len = (uint8_t)options_put(t, s, &tuple, options);
-    struct net_path path = {.resolved = true, .mac_from_peer = true};
+    struct net_path path = {.mac_from_peer = true};
     memcpy(path.next_hop_mac, s->packet->src_mac, sizeof(path.next_hop_mac));
     tcp_emit_bare(t, &b, &path);
     t->cookie_sent_ms = t->now_ms;

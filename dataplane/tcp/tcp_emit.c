@@ -231,7 +231,7 @@ void tcp_emit_refusal(struct tcp *t, const struct tcp_segment *s)
         b.ack = segment_end(s);
         b.flags |= FLAG_ACK;
     }
-    struct net_path path = {.resolved = true, .mac_from_peer = true};
+    struct net_path path = {.mac_from_peer = true};
     memcpy(path.next_hop_mac, p->src_mac, sizeof(path.next_hop_mac));
     tcp_emit_bare(t, &b, &path);
 }

@@ -48,7 +48,7 @@ struct tcp *tcp_new(struct netif *nif, const struct tcp_config *config)
     t->waits = pool_alloc(config->conns_max / 2 + 1, sizeof(t->waits[0]));
     table_init(t);
     port_limits_init(t);
-    t->port_cursor = (uint16_t)(TCP_PORT_FIRST + rng_below(&t->rng, TCP_PORT_LAST - TCP_PORT_FIRST + 1));
+    t->port_cursor = (uint16_t)rng_next(&t->rng);
     return t;
 }
 

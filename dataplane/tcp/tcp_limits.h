@@ -6,8 +6,6 @@
 /* conns_max reached: the oldest TIME-WAIT entry is recycled; without one a SYN is dropped (conns_full)
  * and tcp_connect() returns NULL. TIME-WAIT may hold half of conns_max, then its oldest entry goes. */
 #define TCP_LISTENERS_MAX 16 /* tcp_listen() returns false */
-#define TCP_PORT_FIRST 32768
-#define TCP_PORT_LAST 60999
 
 /* --- handshake (RFC 6298, 2.1 and 5.7; RFC 9293, 3.8.3) --- */
 #define TCP_SYN_TRIES 6     /* SYNs of an active open (63 s), then STREAM_END_TIMEOUT */

@@ -53,7 +53,6 @@ void tcp_segment_tuple(const struct tcp_segment *s, struct flow_tuple *tuple)
 static void path_from_frame(struct tcp_conn *c, const struct l4_packet *p)
 {
     memcpy(c->path.next_hop_mac, p->src_mac, sizeof(c->path.next_hop_mac));
-    c->path.resolved = true;
     c->path.mac_from_peer = true;
 }
 
