@@ -1,16 +1,26 @@
 /* One key with its value, as every lcore sees it.
  *
- * A small string is one immutable allocation: header (at most 6 bytes), expiry if any (8), key, value;
- * a write replaces it. Large strings (over ENTRY_EMBED_MAX) and aggregates hang off a pointer that a
- * replacement entry takes over. An entry that a reader found lives until the reader's next quiescent
- * state. Aggregates change in place, under the slot's lock only, and are read under it only. */
+ * A small string is one immutable allocation: header (at most 6 bytes), expiry if any (8), key,
+ * value; a write replaces it. Large strings (over ENTRY_EMBED_MAX) and aggregates hang off a
+ * pointer that a replacement entry takes over. An entry that a reader found lives until the
+ * reader's next quiescent state. Aggregates change in place, under the slot's lock only, and are
+ * read under it only. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 #include "slice.h"
 
 /* Redis' numbers: DEBUG DIGEST and RDB use them. */
-enum obj_type { OBJ_STRING, OBJ_LIST, OBJ_SET, OBJ_ZSET, OBJ_HASH, OBJ_MODULE, OBJ_STREAM, OBJ_TYPES };
+enum obj_type {
+    OBJ_STRING,
+    OBJ_LIST,
+    OBJ_SET,
+    OBJ_ZSET,
+    OBJ_HASH,
+    OBJ_MODULE,
+    OBJ_STREAM,
+    OBJ_TYPES
+};
 
 enum obj_encoding {
     ENC_INT,    /* string that is a canonical 64-bit integer */

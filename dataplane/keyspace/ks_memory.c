@@ -1,0 +1,77 @@
+#include "ks_memory.h"
+#include <stdlib.h>
+#include <string.h>
+#include "check.h"
+#include "metrics.h"
+
+#ifdef SW_SANITIZE
+
+void ks_mem_attach(unsigned index)
+{
+    CHECK(index < LCORES_MAX);
+}
+
+void *ks_mem_alloc(size_t size)
+{
+    return malloc(size);
+}
+
+void *ks_mem_alloc_lines(size_t size)
+{
+    void *memory = aligned_alloc(CACHE_LINE, (size + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1));
+    if (memory)
+        memset(memory, 0, size);
+    return memory;
+}
+
+void ks_mem_free(void *memory, size_t size)
+{
+    free(memory);
+}
+
+size_t ks_mem_usable(size_t size)
+{
+    return (size + 15) & ~(size_t)15;
+}
+
+#else
+#include <jemalloc/jemalloc.h>
+
+void ks_mem_attach(unsigned index)
+{
+    /* Arenas outlive their lcore: a later handle of the same index takes the old one up again. */
+    static _Atomic(unsigned) arena_of[LCORES_MAX];
+    CHECK(index < LCORES_MAX);
+    unsigned arena = atomic_load_explicit(&arena_of[index], memory_order_relaxed);
+    size_t size = sizeof(arena);
+    if (arena == 0) {
+        if (mallctl("arenas.create", &arena, &size, NULL, 0) != 0)
+            return; /* the arenas that jemalloc hands out itself do as well */
+        atomic_store_explicit(&arena_of[index], arena, memory_order_relaxed);
+    }
+    (void)mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena));
+}
+
+void *ks_mem_alloc(size_t size)
+{
+    return mallocx(size, 0);
+}
+
+void *ks_mem_alloc_lines(size_t size)
+{
+    return mallocx(size, MALLOCX_ALIGN(CACHE_LINE) | MALLOCX_ZERO);
+}
+
+void ks_mem_free(void *memory, size_t size)
+{
+    /* Lines are whole powers of two, so that their class is the same with and without alignment. */
+    if (memory)
+        sdallocx(memory, size, 0);
+}
+
+size_t ks_mem_usable(size_t size)
+{
+    return nallocx(size, 0);
+}
+
+#endif
