@@ -1,0 +1,43 @@
+/* What a client asks of the control thread (CONFIG SET and REWRITE, SHUTDOWN …), as mail: made on
+ * the client's lcore, served by the control thread, posted back to the lcore with the answer.
+ *
+ * One per parked session, so their number is bounded by the clients. Whoever holds the mail owns
+ * the request; the client may be gone when the answer arrives. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "mailbox.h"
+#include "slice.h"
+
+enum admin_kind {
+    ADMIN_CONFIG_SET, /* words: name, value, name, value … */
+    ADMIN_CONFIG_REWRITE,
+    ADMIN_CONFIG_RESETSTAT,
+    ADMIN_SHUTDOWN, /* words: none or FORCE */
+};
+
+#define ADMIN_ERROR_SIZE 512
+
+struct admin_request {
+    struct mail mail;
+    enum admin_kind kind;
+    uint32_t word_count;
+    const struct slice *words; /* copies, in the request's own memory */
+    struct mailbox *reply_to;
+    void (*reply)(struct mail *mail, void *receiver); /* runs on the lcore, frees the request */
+    uint64_t session_id;
+    char error[ADMIN_ERROR_SIZE]; /* out: the error reply ("ERR …"), empty when done */
+};
+
+/* What the control thread's mailbox is run with: the first member of its state. */
+struct admin_server {
+    /* Sets request->error; true: answer now, false: no answer (the node is ending). */
+    bool (*serve)(struct admin_server *server, struct admin_request *request);
+};
+
+/* Copies the words. NULL: out of memory. reply_to, reply and session_id are the caller's to set. */
+struct admin_request *admin_request_new(enum admin_kind kind, const struct slice *words,
+                                        uint32_t word_count);
+void admin_request_free(struct admin_request *request);
+/* Posts it to the control thread. */
+void admin_request_post(struct mailbox *control, struct admin_request *request);
