@@ -50,4 +50,4 @@ bool port_stats_get(const struct port *port, struct port_stats *stats);
 void port_close(struct port *port);
 
 /* The start-up report, some lines: port, driver, queues, offloads used, hugepages, NUMA, lcores. */
-void report_write(const struct port *port, const struct eal *eal, FILE *out);
+void report_write(struct port *port, const struct eal *eal, FILE *out);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -271,6 +272,45 @@ static void test_errors(void **state)
     port_close(port);
 }
 
+/* The wrapper around a real port: what it loses the kernel never sees. */
+static void test_faults(void **state)
+{
+    char err[PORT_ERROR_SIZE];
+    struct port_options options = {.nic = "tap:swt0", .fault = "loss=1", .mac = "", .mtu = 1500};
+    assert_null(port_open(&options, eal, err));
+    assert_non_null(strstr(err, "nic-fault: at \"loss=1\""));
+    options.fault = "loss=100%";
+    struct port *port = port_open(&options, eal, err);
+    struct port_queue *q = port_queue_get(port, 0);
+    int raw = test_raw_open("swt0");
+    uint8_t buf[2000];
+    struct test_frame frame = {.pool = q->pool, .payload_len = 100};
+    send_one(q, &frame);
+    assert_int_equal(test_raw_receive(raw, buf, sizeof(buf), 50), 0);
+    close(raw);
+    port_close(port);
+    assert_int_equal(eal_buffers_used(eal), 0);
+}
+
+static void test_report(void **state)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    struct port *port = port_new("tap:swt0", 1500);
+    report_write(port, eal, out);
+    fclose(out);
+    print_message("%s", text);
+    assert_non_null(strstr(text, "port tap:swt0: driver net_tap, MAC 02:"));
+    assert_non_null(strstr(text, "link up"));
+    assert_non_null(strstr(text, "checksums in software"));
+    assert_non_null(strstr(text, "no hugepages"));
+    assert_non_null(strstr(text, "2047 buffers of 2048 bytes"));
+    assert_non_null(strstr(text, "lcores: 1: 0 on CPU "));
+    free(text);
+    port_close(port);
+}
+
 static int setup(void **state)
 {
     eal = test_eal(1, 2047);
@@ -339,7 +379,8 @@ int main(void)
         cmocka_unit_test(test_receive_and_wake), cmocka_unit_test(test_send),
         cmocka_unit_test(test_cut_on_the_way),   cmocka_unit_test(test_jumbo),
         cmocka_unit_test(test_node_to_node),     cmocka_unit_test(test_link),
-        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_errors),           cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_report),
     };
     test_netns_enter();
     test_pause_flood_resume();
