@@ -283,13 +283,21 @@ static void output_probe(struct tcp *t, struct tcp_conn *c)
         c->flags &= ~(uint32_t)TCPF_PROBE_NOW;
 }
 
+/* A bare ACK counts only when its sequence number is in the peer's window: the highest that we sent (not
+ * snd_nxt, which goes back after a timeout), or the edge of a window that has shrunk. */
+static uint32_t ack_seq(const struct tcp_conn *c)
+{
+    uint32_t edge = c->snd_una + c->snd_wnd;
+    return seq_leq(c->snd_max, edge) ? c->snd_max : edge;
+}
+
 /* RFC 5681, 4.2: at once for every second full segment, else with the next data or by the timer. */
 static void output_ack(struct tcp *t, struct tcp_conn *c, struct quota *q)
 {
     if ((c->flags & TCPF_ACK_LATER) && c->rcv_nxt - c->last_ack_sent >= 2u * c->rcv_mss)
         c->flags |= TCPF_ACK_NOW;
     if (c->flags & TCPF_ACK_NOW) {
-        struct tcp_emit e = {.seq = c->snd_nxt};
+        struct tcp_emit e = {.seq = ack_seq(c)};
         q->dry |= !tcp_emit(t, c, &e);
     } else if ((c->flags & TCPF_ACK_LATER) && !tcp_timer_armed(c, TCP_TIMER_ACK)) {
         tcp_timer_arm(t, c, TCP_TIMER_ACK, TCP_DELAYED_ACK_MS);

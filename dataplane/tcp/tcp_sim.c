@@ -66,6 +66,18 @@ static void app_read(struct sim_node *n)
     a->slow_pending = a->stream && a->stream->ops->peek(a->stream).len != 0;
 }
 
+/* The transfer to the other side begins when this side may send. */
+static void app_started(struct sim_node *n)
+{
+    n->sim->node[1 - index_of(n)].app.progress_us = n->sim->now_us;
+    app_write(n);
+}
+
+static void app_connected(struct stream *s)
+{
+    app_started(node_of(s));
+}
+
 static void app_readable(struct stream *s)
 {
     struct sim_node *n = node_of(s);
@@ -93,7 +105,7 @@ static void app_ended(struct stream *s, enum stream_end why)
 }
 
 static const struct stream_user_ops app_ops = {
-    .connected = app_drained,
+    .connected = app_connected,
     .readable = app_readable,
     .drained = app_drained,
     .eof = app_eof,
@@ -106,7 +118,7 @@ static bool app_accept(void *arg, struct stream *s)
     s->user_ops = &app_ops;
     s->user = n;
     n->app.stream = s;
-    app_write(n);
+    app_started(n);
     return true;
 }
 
@@ -174,6 +186,28 @@ static void link_send(struct sim *s, struct sim_node *from, const uint8_t *bytes
                                     .to = (uint8_t)index_of(to)});
 }
 
+/* Overwrites options of a SYN with NOPs, as some middleboxes do. */
+static void blank_options(const struct sim *s, uint8_t *frame, uint32_t len)
+{
+    uint8_t *tcp = frame + 34;
+    if (len < 54 || frame[23] != 6 || !(tcp[13] & 2))
+        return;
+    uint32_t end = (uint32_t)(tcp[12] >> 4) * 4;
+    for (uint32_t at = 20; at + 1 < end && tcp[at] != 0;) {
+        uint32_t size = tcp[at] == 1 ? 1 : tcp[at + 1];
+        if (tcp[at] < sizeof(s->blank) && s->blank[tcp[at]])
+            memset(tcp + at, 1, size);
+        at += size;
+    }
+    struct ip_addr src = ip_addr_from4(0), dst = src;
+    memcpy(src.b + 12, frame + 26, 4);
+    memcpy(dst.b + 12, frame + 30, 4);
+    tcp[16] = tcp[17] = 0;
+    uint16_t sum = test_l4_checksum(&src, &dst, 6, tcp, len - 34);
+    tcp[16] = (uint8_t)(sum >> 8);
+    tcp[17] = (uint8_t)sum;
+}
+
 static void link_collect(struct sim *s, struct sim_node *n)
 {
     static uint8_t bytes[66000];
@@ -182,6 +216,7 @@ static void link_collect(struct sim *s, struct sim_node *n)
         test_frame_complete(m);
         uint32_t len = test_frame_bytes(m, bytes, sizeof(bytes));
         rte_pktmbuf_free(m);
+        blank_options(s, bytes, len);
         s->frames++;
         if (chance(s, s->link.loss)) {
             s->lost++;
@@ -341,6 +376,9 @@ void sim_run(const struct sim_config *c, struct sim_result *r)
     s->heap = malloc(SIM_FRAMES_MAX * sizeof(s->heap[0]));
     s->now_us = TEST_NOW_US;
     s->link = c->link;
+    s->blank[4] = c->no_sack;
+    s->blank[8] = c->no_ts;
+    s->blank[3] = c->no_scale;
     rng_seed(&s->rng, c->seed);
     uint8_t key[40];
     for (size_t i = 0; i < sizeof(key); i++)

@@ -47,6 +47,7 @@ struct sim {
     struct flow_steering steering;
     struct sim_node node[2];
     struct sim_link_config link;
+    bool blank[9]; /* by option kind */
     struct rng rng;
     uint64_t now_us, frames_order;
     uint64_t stall_max_us; /* longest time without progress beyond what the RTO explains */
@@ -64,6 +65,7 @@ struct sim_config {
     uint32_t read_per_round; /* of both */
     uint64_t rx_memory_bytes;
     uint64_t limit_us; /* gives up after it */
+    bool no_sack, no_ts, no_scale; /* the link blanks these options in SYNs */
     bool validate_rarely;
 };
 

@@ -2,6 +2,7 @@
 #include "test_cmocka.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "tcp_sim.h"
 
 static struct sim_result run(struct sim_config c)
@@ -45,11 +46,42 @@ static void test_matrix_of_loss_reordering_duplication_delay(void **state)
                                  .delay_us = delay_us[y], .reorder_us = delay_us[y] / 2 + 200}});
 }
 
+static void test_random_links_and_options(void **state)
+{
+    struct rng rng;
+    const char *from = getenv("TCP_SIM_SEED"), *rounds = getenv("TCP_SIM_ROUNDS");
+    uint64_t seed = from ? strtoull(from, NULL, 10) : 1;
+    uint64_t end = seed + (rounds ? strtoull(rounds, NULL, 10) : 60);
+    for (; seed < end; seed++) {
+        rng_seed(&rng, seed);
+        struct sim_config c = {.seed = seed,
+                               .bytes = {rng_below(&rng, 2000000), rng_below(&rng, 2000000)},
+                               .cc = seed % 2 ? TCP_CC_NEWRENO : TCP_CC_CUBIC,
+                               .no_sack = rng_below(&rng, 3) == 0,
+                               .no_ts = rng_below(&rng, 3) == 0,
+                               .no_scale = rng_below(&rng, 3) == 0,
+                               .validate_rarely = seed % 8 != 0};
+        c.caps = rng_below(&rng, 2) ? PORT_TX_MULTI_SEG | PORT_TX_TSO : 0;
+        c.read_per_round = rng_below(&rng, 4) == 0 ? 1 + (uint32_t)rng_below(&rng, 5000) : 0;
+        c.rx_memory_bytes = rng_below(&rng, 4) == 0 ? 100000 + rng_below(&rng, 400000) : 0;
+        c.link = (struct sim_link_config){.loss = (double)rng_below(&rng, 60) / 1000,
+                                          .dup = (double)rng_below(&rng, 50) / 1000,
+                                          .reorder = (double)rng_below(&rng, 300) / 1000,
+                                          .delay_us = (uint32_t)rng_below(&rng, 60000),
+                                          .jitter_us = (uint32_t)rng_below(&rng, 5000),
+                                          .reorder_us = (uint32_t)rng_below(&rng, 20000),
+                                          .rate_bps = rng_below(&rng, 2) ? 20000000 : 0,
+                                          .queue_max = 100};
+        run(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean_link_both_directions),
         cmocka_unit_test(test_matrix_of_loss_reordering_duplication_delay),
+        cmocka_unit_test(test_random_links_and_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
