@@ -286,30 +286,33 @@ static void segment_halve(struct ks *ks, uint16_t slot, uint64_t root)
     segment_retire(ks, slot, old, bits + 1);
 }
 
-/* Drops the last directory bit while no segment needs it; a lone segment stands without directory.
- */
-static void directory_halve(struct ks *ks, uint16_t slot)
+/* Drops the directory bits that no segment needs; a lone segment stands without directory. */
+static void directory_shrink(struct ks *ks, uint16_t slot)
 {
     struct keyspace *k = ks->shared;
     uint64_t root = slot_root(k, slot);
     unsigned bits = root_directory_bits(root);
     _Atomic(uint64_t) *old = root_directory(root);
-    for (uint64_t i = 0; i < UINT64_C(1) << bits; i++)
-        if (directory_word_depth(directory_word(old, i)) == bits)
-            return;
-    uint64_t halved_root;
-    if (bits == 1) {
-        halved_root = root_of_segment(segment_pointer(directory_word(old, 0)), SEGMENT_BITS_MAX);
-    } else {
-        _Atomic(uint64_t) *halved = stock_take_directory(&ks->p->stock, bits - 1);
-        if (!halved)
-            return;
-        for (uint64_t i = 0; i < UINT64_C(1) << (bits - 1); i++)
-            atomic_init(&halved[i], directory_word(old, i << 1));
-        ks_used_add(ks, (int64_t)ks_mem_usable(sizeof(uint64_t) << (bits - 1)));
-        halved_root = root_of_directory(halved, bits - 1);
+    unsigned needed = 0;
+    for (uint64_t i = 0; i < UINT64_C(1) << bits && needed < bits; i++) {
+        unsigned local = directory_word_depth(directory_word(old, i));
+        needed = local > needed ? local : needed;
     }
-    slot_root_set(k, slot, halved_root);
+    if (needed == bits)
+        return;
+    uint64_t shrunk_root;
+    if (needed == 0) {
+        shrunk_root = root_of_segment(segment_pointer(directory_word(old, 0)), SEGMENT_BITS_MAX);
+    } else {
+        _Atomic(uint64_t) *shrunk = stock_take_directory(&ks->p->stock, needed);
+        if (!shrunk)
+            return; /* readers do not mind; the next merge tries again */
+        for (uint64_t i = 0; i < UINT64_C(1) << needed; i++)
+            atomic_init(&shrunk[i], directory_word(old, i << (bits - needed)));
+        ks_used_add(ks, (int64_t)ks_mem_usable(sizeof(uint64_t) << needed));
+        shrunk_root = root_of_directory(shrunk, needed);
+    }
+    slot_root_set(k, slot, shrunk_root);
     directory_retire(ks, old, bits);
 }
 
@@ -342,8 +345,7 @@ static void segments_merge(struct ks *ks, uint16_t slot, uint64_t hash)
     directory_fill(directory, bits, path, directory_word_make(merged, local - 1));
     segment_retire(ks, slot, from[0], SEGMENT_BITS_MAX);
     segment_retire(ks, slot, from[1], SEGMENT_BITS_MAX);
-    if (local == bits)
-        directory_halve(ks, slot);
+    directory_shrink(ks, slot);
 }
 
 void index_remove(struct ks *ks, uint16_t slot, uint64_t hash, const struct place *place)

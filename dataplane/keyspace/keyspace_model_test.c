@@ -2,9 +2,9 @@
  */
 #include "ks_test.h"
 
-#define KEYS 700
-#define SLOTS_USED 3
-#define STEPS 60000
+#define KEYS 6000
+#define SLOTS_USED 2
+#define STEPS 100000
 
 struct model_key {
     bool there;
@@ -173,7 +173,7 @@ static void step(struct model *m)
         m->ks->now_ms += 50;
     else if (what < 984)
         step_scan(m);
-    else if (what < 985)
+    else if (what < 985 && rng_below(&m->rng, 40) == 0)
         step_flush(m);
     else if (what < 986)
         m->spread = 1 + (unsigned)rng_below(&m->rng, KEYS);
@@ -191,7 +191,7 @@ static void model_run(void **state, uint64_t seed)
     for (unsigned i = 0; i < STEPS; i++) {
         step(&m);
         for (unsigned s = 0; s < SLOTS_USED; s++)
-            if (i % 16 == 0)
+            if (i % 128 == 0)
                 test_validate(f->ks, (uint16_t)(s * 5000));
         qsbr_quiescent();
     }
