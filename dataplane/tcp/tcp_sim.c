@@ -60,6 +60,7 @@ static void app_read(struct sim_node *n)
         a->received += len;
         CHECK(a->received <= a->expect_total);
         a->progress_us = n->sim->now_us;
+        a->rto_max_us = 0;
         budget -= (uint32_t)len;
         a->stream->ops->consume(a->stream, len);
     }
@@ -296,13 +297,18 @@ static void node_round(struct sim_node *n, bool validate)
 /* How long the transfer to this node has stood still beyond twice its sender's timeout. */
 static void stall_watch(struct sim *s, int to)
 {
-    const struct sim_app *a = &s->node[to].app, *sender = &s->node[1 - to].app;
+    struct sim_app *a = &s->node[to].app;
+    const struct sim_app *sender = &s->node[1 - to].app;
     if (a->received == a->expect_total || !sender->stream || a->slow_pending)
         return;
     struct tcp_info info;
     tcp_stream_info(sender->stream, &info);
-    uint64_t still_us = s->now_us - a->progress_us;
-    uint64_t allowed_us = 2ull * info.rto_us + 2ull * s->link.delay_us + 2ull * s->link.reorder_us;
+    if (info.rto_us > a->rto_max_us)
+        a->rto_max_us = info.rto_us;
+    const struct sim_link_config *l = &s->link;
+    uint64_t queue_us = l->rate_bps ? l->queue_max * 1500ull * 8000000 / l->rate_bps : 0;
+    uint64_t way_us = l->delay_us + l->jitter_us + l->reorder_us + queue_us;
+    uint64_t still_us = s->now_us - a->progress_us, allowed_us = 2ull * a->rto_max_us + 2 * way_us;
     if (still_us > allowed_us && still_us - allowed_us > s->stall_max_us)
         s->stall_max_us = still_us - allowed_us;
 }

@@ -27,6 +27,7 @@ struct sim_app {
     uint64_t send_total, sent; /* appended to stream.out */
     uint64_t expect_total, received;
     uint64_t progress_us; /* when bytes last arrived */
+    uint64_t rto_max_us;  /* the sender's largest timeout since then */
     uint32_t read_per_round; /* 0: everything at once */
     bool eof, closed, ended, failed, slow_pending;
     enum stream_end why;
