@@ -70,6 +70,12 @@ enum command_flags {
     /* Answered by the control thread, or by all lcores: the connection is parked until the reply comes
      * by mail. Not allowed inside MULTI. */
     CMD_PARKS = 1 << 28,
+    /* For dispatch alone. */
+    CMD_ONE_KEY = 1 << 29,    /* set at start: exactly one key, at a fixed index */
+    CMD_EXEC = 1 << 30,       /* EXEC */
+    CMD_NOT_QUEUED = 1 << 21, /* runs inside MULTI at once: MULTI, WATCH */
+    CMD_ENDS_MULTI = 1 << 22, /* and so do DISCARD, QUIT and RESET, even when memory is short */
+    CMD_SUBSCRIBER = 1 << 23, /* allowed to RESP2 clients that have subscriptions */
 };
 
 enum acl_category {
@@ -159,11 +165,16 @@ void command_prefetch_bucket(struct worker *w, const struct slice *argv, uint32_
                              struct command_hint *hint);
 void command_prefetch_entry(struct worker *w, const struct command_hint *hint);
 /* Executes one parsed command of a session: arity, authentication, MULTI queue, maxmemory, pause, locks,
- * statistics, slow log; the reply goes to the session's stream. hint may be NULL. */
+ * statistics, slow log; the reply goes to the session's stream. hint may be NULL. When it leaves
+ * SESSION_PAUSED set, the command was not executed: its bytes stay unconsumed and come again. */
 void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
                      const struct command_hint *hint);
-/* Locks, runs and unlocks for one call whose command is known (dispatch and EXEC use it). */
+/* Locks, runs and unlocks for one call whose command is known. */
 void command_run(struct call *c);
+/* The same with statistics, slow log and latency: for one of EXEC's commands, whose keys it extracts. */
+void command_call_queued(struct call *c);
+/* After SESSION_REPLY_OFF or _SKIP changed. */
+void command_reply_mode_apply(struct session *s);
 
 /* "ERR wrong number of arguments for 'get' command", "ERR unknown subcommand …" and the like. */
 void command_reply_arity(struct call *c);

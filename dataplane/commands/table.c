@@ -67,6 +67,10 @@ static void command_number(struct command *cmd, const char *parent)
     if (!cmd->full_name)
         cmd->full_name = parent ? full_name_of(parent, cmd->name) : cmd->name;
     cmd->id = (uint16_t)command_ids++;
+    const struct key_spec *keys = cmd->keys;
+    if (keys[0].begin > 0 && !keys[0].keyword && !keys[0].keynum_step && keys[0].last == 0 &&
+        keys[1].begin == 0 && !(keys[0].flags & KEY_NOT_KEY) && abs(cmd->arity) > keys[0].begin)
+        cmd->flags |= CMD_ONE_KEY;
     /* Arrays of subcommands stand in this file's own writable memory, see SUBCOMMANDS. */
     for (struct command *sub = (struct command *)(uintptr_t)cmd->subcommands; sub && sub->name; sub++)
         command_number(sub, cmd->name);

@@ -21,15 +21,6 @@ struct session_list *session_list_new(void)
     return l;
 }
 
-void session_list_free(struct session_list *l)
-{
-    if (!l)
-        return;
-    CHECK(l->count == 0);
-    free(l->by_id);
-    free(l);
-}
-
 static void by_id_grow(struct session_list *l)
 {
     uint32_t size = l->by_id_size * 2;
@@ -192,8 +183,8 @@ void session_reset(struct session *s)
     free(s->name);
     s->name = NULL;
     s->reply.protocol = 2;
-    s->flags &= ~(uint32_t)(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT |
-                            SESSION_NO_EVICT | SESSION_NO_TOUCH);
+    s->flags &= ~(uint32_t)(SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT |
+                            SESSION_NO_TOUCH);
 }
 
 static void session_end(struct session *s)
@@ -222,12 +213,28 @@ static void session_end(struct session *s)
 
 void session_reap(struct worker *w)
 {
-    struct session_list *l = w->sessions;
-    while (likely_false(l->closing != NULL)) {
-        struct session *s = l->closing;
-        l->closing = s->closing_next;
+    struct session **place = &w->sessions->closing;
+    while (likely_false(*place != NULL)) {
+        struct session *s = *place;
+        if (s->flags & SESSION_READABLE) {
+            place = &s->closing_next;
+            continue;
+        }
+        *place = s->closing_next;
         session_end(s);
     }
+}
+
+void session_list_free(struct session_list *l)
+{
+    if (!l)
+        return;
+    while (l->first) {
+        l->first->stream = NULL;
+        session_end(l->first);
+    }
+    free(l->by_id);
+    free(l);
 }
 
 /* ---- waiting ---- */

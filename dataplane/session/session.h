@@ -64,6 +64,7 @@ struct session {
 /* ---- session.c ---- */
 struct session_list; /* all sessions of a worker */
 struct session_list *session_list_new(void);
+/* The transport is gone: frees what is left of the sessions without touching their streams. */
 void session_list_free(struct session_list *l);
 
 /* For an accepted stream: sets its user and user_ops. When bytes arrive, or a wait ends with bytes
@@ -74,9 +75,8 @@ struct session *session_new(struct worker *w, struct stream *stream);
 /* Ends it: after what is queued was sent (after_reply) or at once. Any time, also on itself:
  * nothing more is executed or replied, the stream itself is closed or aborted by session_reap(). */
 void session_close(struct session *s, bool after_reply);
-/* Frees sessions that are closing; once per loop, after the burst, when no list of the lcore's
- * holds a session with SESSION_CLOSING any more (they may be dropped from the parse list when met).
- */
+/* Frees sessions that are closing, but for those in the lcore's parse list (SESSION_READABLE), which come
+ * later; once per loop, after the burst. */
 void session_reap(struct worker *w);
 /* Sends what replies have queued; checks output limits (soft and hard): a client over them is
  * closed, counted and logged. After each burst for every session that executed. */

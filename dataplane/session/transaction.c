@@ -79,9 +79,13 @@ void transaction_watch(struct session *s, const struct key *key)
     }
     struct watched_key *k = calloc(1, sizeof(*k));
     CHECK(k);
-    ks_watch(s->worker->ks, key, &k->watch, &t->dirty);
+    k->watch.name = malloc(key->name.len + 1);
+    CHECK(k->watch.name);
+    memcpy(k->watch.name, key->name.data, key->name.len);
+    k->watch.name_len = key->name.len;
     k->key = *key;
     k->key.name = slice_from(k->watch.name, k->watch.name_len);
+    ks_watch(s->worker->ks, key, &k->watch, &t->dirty);
     k->next = t->watched;
     t->watched = k;
     t->watched_count++;
@@ -96,6 +100,7 @@ void transaction_unwatch(struct session *s)
         struct watched_key *k = t->watched;
         t->watched = k->next;
         ks_unwatch(s->worker->ks, &k->watch);
+        free(k->watch.name);
         free(k);
     }
     t->watched_count = 0;

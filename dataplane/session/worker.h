@@ -35,7 +35,11 @@ struct node {
     char run_id[41];
     char executable[512], config_file[512];
     int tcp_port;
+    /* Tables of all lcores, made by the first worker_tables_new(), freed by the last _free(). */
+    unsigned tables_users;
     struct channels *channels; /* who listens where: session/channels.h */
+    struct slowlog *slowlog;
+    struct latency *latency;
     /* Rendered by main: what INFO says of ports, EAL and the network stack; appends to out. */
     void (*info_network)(struct node *node, char **text, size_t *len);
 };
@@ -54,14 +58,14 @@ struct worker {
     struct pubsub *pubsub;
     struct error_counts *errors;         /* resp/error_counts.h; w: the lcore, r: any */
     struct command_stats *command_stats; /* commands/stats.h; by command id; w: the lcore, r: any */
-    _Alignas(64) _Atomic(size_t)
-        publish_in_flight_bytes; /* messages in the mailbox; w: publishers */
     struct slowlog *slowlog;     /* one for all lcores */
     struct latency *latency;     /* one for all lcores */
     struct jobs *jobs;           /* commands/job.h */
+    /* Messages in the mailbox; w: publishers, any lcore. */
+    _Alignas(64) _Atomic(size_t) publish_in_flight_bytes;
 };
 
-/* Sessions, subscriptions, slow log and latency tables of a worker whose other fields are set;
- * false: out of memory. */
+/* Sessions, subscriptions, statistics, slow log and latency tables of a worker whose other fields are
+ * set, after commands_init(); false: out of memory. One thread at a time. */
 bool worker_tables_new(struct worker *w);
 void worker_tables_free(struct worker *w);

@@ -1,0 +1,202 @@
+#include "command.h"
+#include <stdlib.h>
+#include "admit.h"
+#include "check.h"
+#include "clock.h"
+#include "metrics.h"
+#include "session.h"
+#include "stats.h"
+#include "watching.h"
+
+/* ---- looking ahead ---- */
+
+void command_prefetch_bucket(struct worker *w, const struct slice *argv, uint32_t argc,
+                             struct command_hint *hint)
+{
+    w->tsc = 0; /* a new burst: the first command starts its own clock */
+    hint->has_key = false;
+    hint->command = command_lookup(argv[0]);
+    if (likely_false(!hint->command))
+        return;
+    const struct key_spec *spec = &hint->command->keys[0];
+    if (spec->begin <= 0 || spec->keyword || spec->keynum_step || (uint32_t)spec->begin >= argc)
+        return;
+    hint->key = key_of(argv[spec->begin]);
+    hint->has_key = true;
+    ks_prefetch_bucket(w->ks, &hint->key);
+}
+
+void command_prefetch_entry(struct worker *w, const struct command_hint *hint)
+{
+    if (hint->has_key)
+        ks_prefetch_entry(w->ks, &hint->key);
+}
+
+/* ---- keys of one call ---- */
+
+struct call_keys {
+    struct key room[COMMAND_KEYS_INLINE];
+    struct key *allocated;
+};
+
+static void keys_extract(struct call *c, struct call_keys *keys)
+{
+    uint32_t inline_at[COMMAND_KEYS_INLINE], *at = inline_at;
+    int count = command_keys(c->command, c->argv, c->argc, at, COMMAND_KEYS_INLINE);
+    if (count <= 0)
+        return; /* the handler says what is wrong with a key count */
+    if (count > COMMAND_KEYS_INLINE) {
+        at = malloc((size_t)count * sizeof(*at));
+        keys->allocated = malloc((size_t)count * sizeof(*keys->allocated));
+        CHECK(at && keys->allocated);
+        c->keys = keys->allocated;
+        count = command_keys(c->command, c->argv, c->argc, at, (uint32_t)count);
+    }
+    for (int i = 0; i < count; i++)
+        c->keys[i] = key_of(c->argv[at[i]]);
+    c->key_count = (uint32_t)count;
+    if (at != inline_at)
+        free(at);
+}
+
+static void keys_find(struct call *c, struct call_keys *keys, const struct command_hint *hint)
+{
+    c->keys = keys->room;
+    keys->allocated = NULL;
+    if (likely_true(c->command->flags & CMD_ONE_KEY)) {
+        keys->room[0] =
+            hint && hint->has_key ? hint->key : key_of(c->argv[c->command->keys[0].begin]);
+        c->key_count = 1;
+        return;
+    }
+    if (c->command->keys[0].begin != 0)
+        keys_extract(c, keys);
+}
+
+/* ---- running ---- */
+
+static void run_locking_many(struct call *c)
+{
+    uint16_t slots[KS_LOCK_MANY_MAX];
+    bool all = c->key_count > KS_LOCK_MANY_MAX;
+    for (uint32_t i = 0; !all && i < c->key_count; i++)
+        slots[i] = c->keys[i].slot;
+    ks_lock_many(c->ks, slots, all ? 0 : c->key_count, all);
+    c->command->handler(c);
+    ks_unlock_many(c->ks);
+}
+
+void command_run(struct call *c)
+{
+    uint32_t lock = c->command->flags & (CMD_LOCK_KEYS | CMD_LOCK_ALL);
+    if (!lock || c->in_exec) {
+        c->command->handler(c);
+    } else if (lock & CMD_LOCK_ALL) {
+        ks_lock_many(c->ks, NULL, 0, true);
+        c->command->handler(c);
+        ks_unlock_many(c->ks);
+    } else if (likely_true(c->key_count == 1)) {
+        uint16_t slot = c->keys[0].slot;
+        ks_lock(c->ks, slot);
+        c->command->handler(c);
+        ks_unlock(c->ks, slot);
+    } else if (c->key_count == 0) {
+        c->command->handler(c);
+    } else {
+        run_locking_many(c);
+    }
+}
+
+static uint64_t cycles_to_us(uint64_t cycles)
+{
+    static uint64_t factor; /* us per cycle << 40; the same for all lcores */
+    if (likely_false(!factor))
+        factor = (uint64_t)((double)(UINT64_C(1) << 40) * 1e6 / (double)clock_tsc_hz());
+    return (uint64_t)((unsigned __int128)cycles * factor >> 40);
+}
+
+/* Slow log and latency monitor; rarely more than one comparison each. */
+static void note_duration(struct call *c, uint64_t cycles)
+{
+    struct worker *w = c->worker;
+    const struct config *config = w->config;
+    uint64_t us = cycles_to_us(cycles);
+    if (config->latency_tracking)
+        latency_sample(w, c->command, us);
+    if (likely_false(config->slowlog_log_slower_than_us >= 0 &&
+                     us >= (uint64_t)config->slowlog_log_slower_than_us &&
+                     !(c->command->flags & CMD_SKIP_SLOWLOG)))
+        slowlog_note(w, c->session, c->argv, c->argc, us);
+    if (likely_false(config->latency_monitor_threshold_ms > 0 &&
+                     us >= (uint64_t)config->latency_monitor_threshold_ms * 1000))
+        latency_note(w, c->command->flags & CMD_FAST ? "fast-command" : "command", us / 1000);
+}
+
+static void command_call(struct call *c)
+{
+    struct worker *w = c->worker;
+    if (w->tsc == 0)
+        w->tsc = clock_tsc();
+    c->reply->failed = false;
+    command_run(c);
+    uint64_t now = clock_tsc();
+    uint64_t cycles = now - w->tsc;
+    w->tsc = now;
+    metric_inc(commands_processed);
+    struct command_stats *stats = &w->command_stats[c->command->id];
+    stat_add(&stats->calls, 1);
+    stat_add(&stats->cycles, cycles);
+    if (likely_false(c->reply->failed))
+        stat_add(&stats->failed, 1);
+    note_duration(c, cycles);
+}
+
+void command_call_queued(struct call *c)
+{
+    struct call_keys keys;
+    keys_find(c, &keys, NULL);
+    command_call(c);
+    free(keys.allocated);
+}
+
+/* CLIENT REPLY SKIP silences the command after it. */
+static void reply_mode_advance(struct session *s)
+{
+    s->flags &= ~(uint32_t)SESSION_REPLY_SKIP;
+    if (s->flags & SESSION_REPLY_SKIP_NEXT) {
+        s->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
+        s->flags |= SESSION_REPLY_SKIP;
+    }
+    command_reply_mode_apply(s);
+}
+
+void command_reply_mode_apply(struct session *s)
+{
+    s->reply.muted = !s->stream || s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
+}
+
+void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
+                     const struct command_hint *hint)
+{
+    struct worker *w = s->worker;
+    struct call c = {
+        .worker = w,
+        .session = s,
+        .ks = w->ks,
+        .reply = &s->reply,
+        .command = hint ? hint->command : command_lookup(argv[0]),
+        .argv = argv,
+        .argc = argc,
+    };
+    if (!hint)
+        w->tsc = 0;
+    if (likely_true(admit(&c) == ADMIT_RUN)) {
+        struct call_keys keys;
+        keys_find(&c, &keys, hint);
+        command_call(&c);
+        free(keys.allocated);
+    }
+    if (likely_false(s->flags & (SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)) &&
+        !(s->flags & SESSION_PAUSED))
+        reply_mode_advance(s);
+}

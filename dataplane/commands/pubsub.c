@@ -1,0 +1,139 @@
+#include "families.h"
+#include "numbers.h"
+#include "session.h"
+#include "subscribe.h"
+
+/* One confirmation; CLIENT REPLY OFF does not silence those. name.data NULL: nothing was subscribed. */
+static void confirm(struct session *s, const char *kind, struct slice name)
+{
+    struct reply r = s->reply;
+    r.muted = !s->stream;
+    reply_push(&r, 3);
+    reply_bulk_str(&r, kind);
+    if (name.data)
+        reply_bulk(&r, name);
+    else
+        reply_null(&r);
+    reply_i64(&r, subscriptions_count(s, CHANNEL_NAME) + subscriptions_count(s, CHANNEL_PATTERN));
+}
+
+static void subscribe(struct call *c, enum channel_kind kind, const char *word)
+{
+    for (uint32_t i = 1; i < c->argc; i++) {
+        subscriptions_add(c->session, kind, c->argv[i]);
+        confirm(c->session, word, c->argv[i]);
+    }
+}
+
+void cmd_subscribe(struct call *c)
+{
+    subscribe(c, CHANNEL_NAME, "subscribe");
+}
+
+void cmd_psubscribe(struct call *c)
+{
+    subscribe(c, CHANNEL_PATTERN, "psubscribe");
+}
+
+struct unsubscribed {
+    struct session *session;
+    const char *word;
+};
+
+static void confirm_unsubscribed(void *arg, struct slice name)
+{
+    struct unsubscribed *u = arg;
+    confirm(u->session, u->word, name);
+}
+
+static void unsubscribe(struct call *c, enum channel_kind kind, const char *word)
+{
+    struct unsubscribed u = {c->session, word};
+    if (c->argc == 1) {
+        if (subscriptions_count(c->session, kind) == 0)
+            confirm(c->session, word, slice_from(NULL, 0));
+        else
+            subscriptions_remove_all(c->session, kind, confirm_unsubscribed, &u);
+        return;
+    }
+    for (uint32_t i = 1; i < c->argc; i++) {
+        subscriptions_remove(c->session, kind, c->argv[i]);
+        confirm(c->session, word, c->argv[i]);
+    }
+}
+
+void cmd_unsubscribe(struct call *c)
+{
+    unsubscribe(c, CHANNEL_NAME, "unsubscribe");
+}
+
+void cmd_punsubscribe(struct call *c)
+{
+    unsubscribe(c, CHANNEL_PATTERN, "punsubscribe");
+}
+
+void cmd_publish(struct call *c)
+{
+    uint64_t receivers = publish(c->worker, c->session, c->argv[1], c->argv[2], !c->in_exec);
+    reply_i64(c->reply, (int64_t)receivers);
+}
+
+/* ---- PUBSUB ---- */
+
+struct channel_walk {
+    struct reply *reply;
+    struct slice pattern; /* data NULL: any */
+    uint64_t count;
+};
+
+static void channel_reply(void *arg, struct slice name)
+{
+    struct channel_walk *walk = arg;
+    if (walk->pattern.data && !glob_match(walk->pattern, name, false))
+        return;
+    reply_bulk(walk->reply, name);
+    walk->count++;
+}
+
+void cmd_pubsub_channels(struct call *c)
+{
+    if (c->argc > 3) {
+        command_reply_unknown_sub(c);
+        return;
+    }
+    struct channel_walk walk = {.reply = c->reply};
+    if (c->argc == 3)
+        walk.pattern = c->argv[2];
+    struct reply_deferred deferred;
+    reply_defer_begin(c->reply, &deferred);
+    channels_each(c->worker->node->channels, channel_reply, &walk);
+    reply_defer_end(c->reply, &deferred, '*', walk.count);
+}
+
+void cmd_pubsub_numsub(struct call *c)
+{
+    reply_array(c->reply, (uint64_t)(c->argc - 2) * 2);
+    for (uint32_t i = 2; i < c->argc; i++) {
+        reply_bulk(c->reply, c->argv[i]);
+        reply_i64(c->reply, (int64_t)channels_subscribers(c->worker->node->channels, c->argv[i]));
+    }
+}
+
+void cmd_pubsub_numpat(struct call *c)
+{
+    reply_i64(c->reply, (int64_t)channels_count(c->worker->node->channels, CHANNEL_PATTERN));
+}
+
+void cmd_pubsub_help(struct call *c)
+{
+    static const char *const lines[] = {
+        "CHANNELS [<pattern>]",
+        "    Channels that have subscribers, those matching <pattern> (default: all).",
+        "NUMPAT",
+        "    How many patterns are subscribed to.",
+        "NUMSUB [<channel> ...]",
+        "    How many subscribers each channel has, not counting patterns.",
+        NULL,
+    };
+    command_reply_help(c, lines);
+}
