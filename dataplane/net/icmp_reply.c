@@ -24,7 +24,7 @@ struct rte_mbuf *icmp_reply_begin(struct netif *n, struct rte_mbuf *m, const str
         }
         return copy;
     }
-    return net_buf_pull(n, m, p->l4_at + WIRE_ICMP_LEN);
+    return net_buf_own(n, m, p->l4_at + WIRE_ICMP_LEN);
 }
 
 void icmp_reply_send(struct netif *n, struct rte_mbuf *m, uint32_t icmp_at, uint8_t type)

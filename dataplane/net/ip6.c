@@ -52,7 +52,7 @@ static uint64_t *header_fault(struct netif *n, const struct rte_mbuf *m, const s
 static struct rte_mbuf *strip_extensions(struct netif *n, struct rte_mbuf *m, uint32_t payload_at,
                                          uint8_t proto)
 {
-    m = net_buf_pull(n, m, payload_at);
+    m = net_buf_own(n, m, payload_at);
     if (m == NULL)
         return NULL;
     uint32_t extra = payload_at - HEADER_END;

@@ -26,25 +26,40 @@ static void pull_in_place(struct rte_mbuf *m, uint32_t len)
     }
 }
 
+static bool is_own(const struct rte_mbuf *m)
+{
+    return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
+}
+
+static struct rte_mbuf *copy_of(struct netif *n, struct rte_mbuf *m)
+{
+    struct rte_mbuf *copy = rte_pktmbuf_copy(m, n->queue->pool, 0, UINT32_MAX);
+    rte_pktmbuf_free(m);
+    if (copy == NULL)
+        n->stats->mbuf_failures++;
+    return copy;
+}
+
 struct rte_mbuf *net_buf_pull(struct netif *n, struct rte_mbuf *m, uint32_t len)
 {
     if (len > m->pkt_len)
         len = m->pkt_len;
-    bool writable = RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
-    if (likely(writable && m->data_len >= len))
+    if (likely(m->data_len >= len))
         return m;
-    if (writable && rte_pktmbuf_tailroom(m) >= len - m->data_len) {
+    if (is_own(m) && rte_pktmbuf_tailroom(m) >= len - m->data_len) {
         pull_in_place(m, len);
         return m;
     }
-    struct rte_mbuf *copy = rte_pktmbuf_copy(m, n->queue->pool, 0, UINT32_MAX);
-    rte_pktmbuf_free(m);
-    if (copy == NULL) {
-        n->stats->mbuf_failures++;
-        return NULL;
-    }
-    CHECK(copy->data_len >= len);
-    return copy;
+    m = copy_of(n, m);
+    CHECK(m == NULL || m->data_len >= len);
+    return m;
+}
+
+struct rte_mbuf *net_buf_own(struct netif *n, struct rte_mbuf *m, uint32_t len)
+{
+    if (!is_own(m))
+        m = copy_of(n, m);
+    return m == NULL ? NULL : net_buf_pull(n, m, len);
 }
 
 void net_buf_trim(struct rte_mbuf *m, uint32_t len)

@@ -216,7 +216,7 @@ struct rte_mbuf *reassembly_add(struct netif *n, struct rte_mbuf *m, const struc
 {
     struct reassembly *r = n->reassembly;
     unsigned place;
-    m = fragment_valid(f) ? net_buf_pull(n, m, f->payload_at) : m;
+    m = fragment_valid(f) ? net_buf_own(n, m, f->payload_at) : m;
     if (m == NULL)
         return NULL;
     if (!fragment_valid(f)) {
