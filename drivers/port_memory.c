@@ -180,7 +180,8 @@ static void memory_wake_disarm(struct port_queue *base)
 
 static struct rte_ring *ring_new(uint32_t frames)
 {
-    ssize_t size = rte_ring_get_memsize(frames);
+    /* One slot of a ring stays empty, so that frames of them take the next power of two. */
+    ssize_t size = rte_ring_get_memsize(rte_align32pow2(frames + 1));
     CHECK(size > 0);
     size_t rounded = ((size_t)size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     struct rte_ring *ring = aligned_alloc(CACHE_LINE, rounded);
