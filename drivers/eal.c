@@ -1,5 +1,6 @@
 #include "eal.h"
 #include <dirent.h>
+#include <limits.h>
 #include <mntent.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "check.h"
 #include "dpdk_log.h"
 #include "eal_args.h"
+#include "eal_folders.h"
 
 #define HUGEPAGE_DIR "/sys/kernel/mm/hugepages"
 #define POOL_CACHE 256
@@ -142,7 +144,7 @@ static void eal_plan(const struct eal_options *options, const struct eal_machine
     if (options->file_prefix[0] != '\0')
         snprintf(eal->file_prefix, sizeof(eal->file_prefix), "%s", options->file_prefix);
     else
-        snprintf(eal->file_prefix, sizeof(eal->file_prefix), "slotwire%d", machine->pid);
+        snprintf(eal->file_prefix, sizeof(eal->file_prefix), EAL_PREFIX "%d", machine->pid);
 }
 
 static bool eal_init(struct eal_args *args, char err[EAL_ERROR_SIZE])
@@ -180,6 +182,7 @@ bool eal_start(const struct eal_options *options, struct eal *eal, char err[EAL_
     eal_args_build(&args, options, eal, &machine, cpus);
     if (!eal_init(&args, err))
         return false;
+    eal_folders_sweep();
     for (int i = 0; i < eal->lcore_count; i++)
         eal->lcore[i].numa_node = (int)rte_lcore_to_socket_id(eal->lcore[i].lcore_id);
     return pools_make(eal, err);
@@ -210,5 +213,8 @@ void eal_stop(struct eal *eal)
     for (int i = 0; i < eal->lcore_count; i++)
         rte_mempool_free(eal->lcore[i].pool);
     eal->lcore_count = 0;
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof(folder), "%s", rte_eal_get_runtime_dir());
     rte_eal_cleanup();
+    eal_folder_remove(folder);
 }

@@ -3,17 +3,21 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <rte_eal.h>
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include "check.h"
 #include "eal.h"
+#include "eal_folders.h"
 
 static const struct eal_options defaults = {.nic = "tap:sw0",
                                             .lcores = "1",
@@ -140,17 +144,60 @@ static void test_signals(void **state)
     }
 }
 
+static bool folder_exists(const char *name)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/../%s", rte_eal_get_runtime_dir(), name);
+    return access(path, F_OK) == 0;
+}
+
+static void folder_make(const char *name)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/../%s", rte_eal_get_runtime_dir(), name);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+/* What killed processes left is removed; what is another's, or alive, is not. */
+static void test_folders(void **state)
+{
+    char dead[32];
+    char alive[32];
+    char other[32];
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    snprintf(dead, sizeof(dead), "slotwire%d", child);
+    snprintf(alive, sizeof(alive), "slotwire%d", getpid());
+    snprintf(other, sizeof(other), "other%d", child);
+    folder_make(dead);
+    folder_make(other);
+    eal_folders_sweep();
+    assert_false(folder_exists(dead));
+    assert_true(folder_exists(alive));
+    assert_true(folder_exists(other));
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s/../%s", rte_eal_get_runtime_dir(), other);
+    eal_folder_remove(path);
+    assert_false(folder_exists(other));
+}
+
 static void test_stop(void **state)
 {
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof(folder), "%s", rte_eal_get_runtime_dir());
     eal_stop(&eal);
     assert_int_equal(eal.lcore_count, 0);
+    assert_int_not_equal(access(folder, F_OK), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_errors),  cmocka_unit_test(test_start), cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_signals), cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_errors),  cmocka_unit_test(test_start),
+        cmocka_unit_test(test_pools),   cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_folders), cmocka_unit_test(test_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
