@@ -22,8 +22,9 @@ struct memory_queue {
     struct port_memory *port;
     int side;
     struct rte_ring *arriving; /* w: any queue of the other side, r: this one */
-    /* The sender enqueues, fences, reads armed; the receiver sets armed, fences, polls once more:
-     * one of the two always sees the other. Both fences are sequentially consistent. */
+    /* The sender enqueues, then exchanges false for armed; the receiver exchanges true, then polls once
+     * more. Both acquire and release: whichever exchange comes second sees the other, so either the
+     * sender wakes or the receiver finds the frame. */
     bool armed;
     uint64_t no_buffer; /* w: this queue, r: any, relaxed */
 };
@@ -96,11 +97,8 @@ static int frame_steer(const struct memory_queue *from, struct rte_mbuf *frame)
 static void receiver_wake(struct memory_queue *to)
 {
     const uint64_t one = 1;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n(&to->armed, __ATOMIC_RELAXED) ||
-        !__atomic_exchange_n(&to->armed, false, __ATOMIC_RELAXED))
-        return;
-    CHECK(write(to->base.wake_fd, &one, sizeof(one)) == sizeof(one));
+    if (__atomic_exchange_n(&to->armed, false, __ATOMIC_ACQ_REL))
+        CHECK(write(to->base.wake_fd, &one, sizeof(one)) == sizeof(one));
 }
 
 static uint16_t wire_send(void *arg, struct rte_mbuf **frames, uint16_t n)
@@ -163,8 +161,7 @@ static uint16_t memory_rx(struct port_queue *base, struct rte_mbuf **pkts, uint1
 static bool memory_wake_arm(struct port_queue *base)
 {
     struct memory_queue *q = queue_of(base);
-    __atomic_store_n(&q->armed, true, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    (void)__atomic_exchange_n(&q->armed, true, __ATOMIC_ACQ_REL);
     return true;
 }
 
