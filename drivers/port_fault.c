@@ -211,7 +211,8 @@ static uint64_t next_due_us(const struct direction *d)
     return next;
 }
 
-/* Nothing wakes the lcore when a frame's time comes: it must not sleep longer than that. */
+/* Nothing wakes the lcore when a frame's time comes: while one waits, the answer is no, and
+ * idle_max_us the time left. The port's own wake-up is armed all the same. */
 static bool fault_wake_arm(struct port_queue *base)
 {
     struct fault_port *f = fault_of(base);
@@ -223,6 +224,7 @@ static bool fault_wake_arm(struct port_queue *base)
     for (int i = 0; i < 2; i++) {
         uint64_t next = next_due_us(&f->direction[i]);
         uint64_t left = next > now_us ? next - now_us : 0;
+        armed = armed && next == UINT64_MAX;
         if (left < base->idle_max_us)
             base->idle_max_us = (uint32_t)left;
     }

@@ -266,7 +266,7 @@ static void test_delay(void **state)
         now_us += 4000;
         send_numbered(from, 2);
         assert_int_equal(receive_numbers(to, numbers, 2), 0);
-        bed.fault->wake_arm(bed.fault);
+        assert_false(bed.fault->wake_arm(bed.fault));
         assert_int_equal(bed.fault->idle_max_us, 6000);
         bed.fault->wake_disarm(bed.fault);
         now_us += 5999;
@@ -280,6 +280,7 @@ static void test_delay(void **state)
         bed.fault->tx_flush(bed.fault);
         assert_int_equal(receive_numbers(to, numbers, 2), 1);
         assert_int_equal(numbers[0], 2);
+        assert_true(bed.fault->wake_arm(bed.fault));
         bed_free(&bed);
     }
 }

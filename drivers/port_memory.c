@@ -22,9 +22,9 @@ struct memory_queue {
     struct port_memory *port;
     int side;
     struct rte_ring *arriving; /* w: any queue of the other side, r: this one */
-    /* The sender enqueues, then exchanges false for armed; the receiver exchanges true, then polls once
-     * more. Both acquire and release: whichever exchange comes second sees the other, so either the
-     * sender wakes or the receiver finds the frame. */
+    /* The sender enqueues, then exchanges false for armed; the receiver exchanges true, then polls
+     * once more. Both acquire and release: whichever exchange comes second sees the other, so
+     * either the sender wakes or the receiver finds the frame. */
     bool armed;
     uint64_t no_buffer; /* w: this queue, r: any, relaxed */
 };
