@@ -197,6 +197,38 @@ static void test_reconnect(void **state)
     assert_int_equal(eal_buffers_used(eal), 0);
 }
 
+static struct port *port_with(const char *kind, const char *options)
+{
+    char err[PORT_ERROR_SIZE] = "";
+    struct port *port = port_try(kind, options, 1500, err);
+    if (port == NULL)
+        print_error("%s\n", err);
+    assert_non_null(port);
+    return port;
+}
+
+/* The node makes the socket, a vhost back-end (a switch) connects to it, leaves and comes back. */
+static void test_roles_swapped(void **state)
+{
+    struct port *vhost = port_with("vhost", ",client");
+    struct port *user = port_with("virtio-user", ",server");
+    struct port_queue *u = port_queue_get(user, 0);
+    for (int round = 0; round < 2; round++) {
+        struct port_queue *v = port_queue_get(vhost, 0);
+        assert_true(link_wait(vhost, true) && link_wait(user, true));
+        exchange(u, v, 0, 100);
+        exchange(v, u, 0, 100);
+        assert_true(wakes(v, u) && wakes(u, v));
+        port_close(vhost);
+        assert_true(link_wait(user, false));
+        vhost = port_with("vhost", ",client");
+    }
+    assert_true(link_wait(vhost, true) && link_wait(user, true));
+    port_close(user);
+    port_close(vhost);
+    assert_int_equal(eal_buffers_used(eal), 0);
+}
+
 static void test_peer_away(void **state)
 {
     struct port *vhost = port_new("vhost", 1500);
@@ -253,7 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exchange),  cmocka_unit_test(test_jumbo),
         cmocka_unit_test(test_wake),      cmocka_unit_test(test_reconnect),
-        cmocka_unit_test(test_peer_away), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_roles_swapped), cmocka_unit_test(test_peer_away), cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
