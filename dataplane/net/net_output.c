@@ -6,36 +6,65 @@
 #include "net_checksum.h"
 #include "net_wire.h"
 
-/* How often a port that takes nothing is asked again before frames are dropped. */
+/* How often in a row a port that takes nothing is asked again. */
 #define FLUSH_TRIES 4
 #define TCP_CHECKSUM_AT 16
 #define TCP_FLAGS_AT 13
 #define TCP_SYN_OR_RST 6
 
-void netif_flush(struct netif *n)
+static void drop_from(struct netif *n, uint16_t first)
 {
-    uint16_t sent = 0;
-    for (unsigned tries = 0; sent < n->tx_count && tries < FLUSH_TRIES; tries++) {
-        uint16_t taken = n->queue->tx(n->queue, n->tx + sent, (uint16_t)(n->tx_count - sent));
-        sent = (uint16_t)(sent + taken);
-        if (taken > 0)
-            tries = 0;
-    }
-    n->stats->tx_frames += sent;
-    for (uint16_t i = sent; i < n->tx_count; i++) {
+    for (uint16_t i = first; i < n->tx_count; i++) {
         n->stats->tx_port_drops++;
         n->stats->tx_bytes -= n->tx[i]->pkt_len;
         rte_pktmbuf_free(n->tx[i]);
     }
-    n->tx_count = 0;
+    n->tx_count = first;
+}
+
+/* How many frames the port took. */
+static uint16_t burst(struct netif *n)
+{
+    uint16_t sent = 0;
+    for (unsigned tries = 0; sent < n->tx_count && tries < FLUSH_TRIES; tries++) {
+        uint16_t rest = (uint16_t)(n->tx_count - sent);
+        uint16_t taken =
+            n->queue->tx(n->queue, n->tx + sent, rest < NET_TX_BURST ? rest : NET_TX_BURST);
+        sent = (uint16_t)(sent + taken);
+        if (taken > 0)
+            tries = 0;
+    }
+    return sent;
+}
+
+void netif_flush(struct netif *n)
+{
+    uint16_t sent = burst(n);
+    n->stats->tx_frames += sent;
+    if (likely(sent == n->tx_count)) {
+        n->tx_count = 0;
+        return;
+    }
+    if (sent > 0) {
+        n->tx_progress_us = n->now_us;
+        n->tx_count = (uint16_t)(n->tx_count - sent);
+        memmove(n->tx, n->tx + sent, n->tx_count * sizeof n->tx[0]);
+    } else if (n->now_us - n->tx_progress_us >= NET_TX_STALL_US) {
+        drop_from(n, 0);
+    }
 }
 
 void net_send(struct netif *n, struct rte_mbuf *m)
 {
+    if (n->tx_count == 0)
+        n->tx_progress_us = n->now_us;
     n->stats->tx_bytes += m->pkt_len;
     n->tx[n->tx_count++] = m;
-    if (unlikely(n->tx_count == NET_TX_BURST))
+    if (unlikely(n->tx_count % NET_TX_BURST == 0)) {
         netif_flush(n);
+        if (unlikely(n->tx_count == NET_TX_QUEUE_MAX))
+            drop_from(n, NET_TX_QUEUE_MAX - 1);
+    }
 }
 
 static inline void mac_copy(uint8_t *to, const uint8_t *from)

@@ -200,31 +200,74 @@ static void a_full_burst_is_sent_at_once(void **state)
     assert_int_equal(net.nif->stats->tx_bytes, bytes + (NET_TX_BURST + 10) * 54);
 }
 
-static void what_the_port_refuses_is_dropped(void **state)
+static void queue_up(struct net_path *path, uint16_t first, uint16_t count)
 {
-    struct net_path path = {0};
     struct ip_addr dst = test_ip("10.77.0.2"), src = test_ip("10.77.0.1");
-    resolve("10.77.0.2", test_mac_peer);
-    uint64_t frames = net.nif->stats->tx_frames, bytes = net.nif->stats->tx_bytes;
-    net.port.accept_max = 0;
-    uint32_t calls = net.port.tx_calls;
-    for (unsigned i = 0; i < 10; i++)
-        netif_output_tcp(net.nif, &path, &src, &dst, segment(TEST_ACK, NULL, 0));
-    netif_flush(net.nif);
-    assert_int_equal(net.nif->stats->tx_port_drops, 10);
-    assert_int_equal(net.nif->stats->tx_frames, frames);
-    assert_int_equal(net.nif->stats->tx_bytes, bytes);
-    assert_true(net.port.tx_calls - calls <= 8);
-    /* A port that takes a few at a time gets them all, in order. */
-    net.port.accept_max = 3;
-    for (uint16_t i = 0; i < 20; i++)
-        netif_output_tcp(net.nif, &path, &src, &dst, segment(TEST_ACK, &i, 2));
-    netif_flush(net.nif);
-    assert_int_equal(net.nif->stats->tx_port_drops, 10);
-    for (uint16_t i = 0; i < 20; i++) {
+    for (uint16_t i = first; i < first + count; i++)
+        netif_output_tcp(net.nif, path, &src, &dst, segment(TEST_ACK, &i, 2));
+}
+
+static void assert_sent_in_order(uint16_t first, uint16_t count)
+{
+    for (uint16_t i = first; i < first + count; i++) {
         assert_true(test_port_take_segment(&net.port, &seen));
         assert_memory_equal(seen.data, &i, 2);
     }
+    assert_int_equal(net.port.sent_count, 0);
+}
+
+static void what_the_port_refuses_waits_in_order(void **state)
+{
+    struct net_path path = {0};
+    resolve("10.77.0.2", test_mac_peer);
+    uint64_t frames = net.nif->stats->tx_frames;
+    net.port.accept_max = 0;
+    queue_up(&path, 0, 10);
+    uint32_t calls = net.port.tx_calls;
+    netif_flush(net.nif);
+    assert_true(net.port.tx_calls - calls <= 4);
+    assert_int_equal(net.nif->tx_count, 10);
+    assert_true(netif_deadline_us(net.nif) == net.nif->now_us);
+    net.port.accept_max = 3;
+    queue_up(&path, 10, 100);
+    netif_flush(net.nif);
+    assert_int_equal(net.nif->tx_count, 0);
+    assert_int_equal(net.nif->stats->tx_frames, frames + 110);
+    assert_int_equal(net.nif->stats->tx_port_drops, 0);
+    assert_sent_in_order(0, 110);
+}
+
+static void a_stalled_port_loses_what_waits(void **state)
+{
+    struct net_path path = {0};
+    resolve("10.77.0.2", test_mac_peer);
+    uint64_t bytes = net.nif->stats->tx_bytes;
+    net.port.accept_max = 0;
+    net.nif->now_us += 1000000;
+    queue_up(&path, 0, 10);
+    net.nif->now_us += NET_TX_STALL_US - 1;
+    netif_flush(net.nif);
+    assert_int_equal(net.nif->tx_count, 10);
+    net.nif->now_us += 1;
+    netif_flush(net.nif);
+    assert_int_equal(net.nif->tx_count, 0);
+    assert_int_equal(net.nif->stats->tx_port_drops, 10);
+    assert_int_equal(net.nif->stats->tx_bytes, bytes);
+    assert_int_equal(test_port_buffers_used(&net.port), 0);
+}
+
+static void waiting_frames_are_bounded(void **state)
+{
+    struct net_path path = {0};
+    resolve("10.77.0.2", test_mac_peer);
+    net.port.accept_max = 0;
+    queue_up(&path, 0, 1000);
+    netif_validate(net.nif);
+    assert_int_equal(net.nif->tx_count, NET_TX_QUEUE_MAX - 1);
+    assert_int_equal(net.nif->stats->tx_port_drops, 1000 - (NET_TX_QUEUE_MAX - 1));
+    net.port.accept_max = UINT16_MAX;
+    netif_flush(net.nif);
+    assert_sent_in_order(0, NET_TX_QUEUE_MAX - 1);
 }
 
 static int set_up(void **state)
@@ -255,7 +298,9 @@ int main(void)
         TEST(prefixes_are_exact),
         TEST(mtu_per_family),
         TEST(a_full_burst_is_sent_at_once),
-        TEST(what_the_port_refuses_is_dropped),
+        TEST(what_the_port_refuses_waits_in_order),
+        TEST(a_stalled_port_loses_what_waits),
+        TEST(waiting_frames_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

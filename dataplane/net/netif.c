@@ -80,6 +80,8 @@ void netif_tick(struct netif *n)
 
 uint64_t netif_deadline_us(const struct netif *n)
 {
+    if (n->tx_count > 0)
+        return n->now_us;
     uint64_t neighbours_us = neigh_deadline_us(n->neighbours);
     uint64_t reassembly_us = reassembly_deadline_us(n->reassembly);
     return neighbours_us < reassembly_us ? neighbours_us : reassembly_us;
@@ -99,7 +101,7 @@ void netif_neighbour_set(struct netif *n, const struct ip_addr *a, const uint8_t
 
 void netif_validate(const struct netif *n)
 {
-    CHECK(n->tx_count < NET_TX_BURST);
+    CHECK(n->tx_count < NET_TX_QUEUE_MAX);
     neigh_validate(n->neighbours);
     reassembly_validate(n->reassembly);
 }

@@ -58,7 +58,9 @@ struct netif_config {
     uint16_t lcore;                       /* whose netif this is */
 };
 
-#define NET_TX_BURST 64
+#define NET_TX_BURST 64       /* frames per call of the port */
+#define NET_TX_QUEUE_MAX 256  /* frames that wait for a port that is full */
+#define NET_TX_STALL_US 10000 /* a port that takes nothing for so long loses what waits */
 
 struct netif {
     struct port_queue *queue;
@@ -79,7 +81,8 @@ struct netif {
     struct net_limits *limits; /* token buckets of what strangers can make us send */
     uint32_t mask4;            /* network byte order */
     uint16_t tx_count;
-    struct rte_mbuf *tx[NET_TX_BURST];
+    uint64_t tx_progress_us;   /* when the port last took a frame, or the first one began to wait */
+    struct rte_mbuf *tx[NET_TX_QUEUE_MAX];
     struct net_stats *stats;
 };
 
@@ -116,8 +119,9 @@ struct net_path {
 void netif_output_tcp(struct netif *n, struct net_path *path, const struct ip_addr *src,
                       const struct ip_addr *dst, struct rte_mbuf *m);
 
-/* Hands what is queued to the port; keeps order; what the port refuses after bounded tries is dropped
- * and counted (TCP repairs it). */
+/* Hands what is queued to the port, in order. What the port has no room for stays for the next flush
+ * (netif_deadline_us() is now, then); it is dropped and counted when the port takes nothing for
+ * NET_TX_STALL_US, and new frames are when NET_TX_QUEUE_MAX wait (TCP repairs both). */
 void netif_flush(struct netif *n);
 
 /* Timers of neighbours and reassembly, bounded work. */
