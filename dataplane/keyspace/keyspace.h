@@ -60,6 +60,8 @@ void ks_free(struct ks *ks);
 /* ---- prefetch: hints only, any garbage is harmless ---- */
 void ks_prefetch_bucket(const struct ks *ks, const struct key *key);
 void ks_prefetch_entry(const struct ks *ks, const struct key *key);
+/* For a command that will lock the slot: with the bucket. */
+void ks_prefetch_lock(const struct ks *ks, const struct key *key);
 
 /* ---- reading ---- */
 enum ks_read_flags { KS_READ_NO_TOUCH = 1 /* no LRU/LFU update */, KS_READ_NO_STATS = 2 };

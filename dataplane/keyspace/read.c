@@ -47,6 +47,11 @@ void ks_prefetch_bucket(const struct ks *ks, const struct key *key)
         __builtin_prefetch(index_locate(root, key->hash, &depth));
 }
 
+void ks_prefetch_lock(const struct ks *ks, const struct key *key)
+{
+    __builtin_prefetch(&ks->shared->writes[key->slot], 1);
+}
+
 void ks_prefetch_entry(const struct ks *ks, const struct key *key)
 {
     uint64_t root = slot_root(ks->shared, key->slot);

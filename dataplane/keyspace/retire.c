@@ -183,15 +183,13 @@ static void item_free(struct ks *ks, enum retire_kind kind, const struct retired
     struct retire *retire = &ks->p->retire;
     void (*destroy)(void *memory);
     switch (kind) {
-    case RETIRE_ENTRY:
-        entry_free(pointer_of(item->pointer));
-        break;
     case RETIRE_ENTRY_VALUE:
         value_detach(retire, pointer_of(item->pointer));
         break;
     case RETIRE_SEGMENT:
         segment_free(pointer_of(item->pointer), (unsigned)item->size);
         break;
+    case RETIRE_ENTRY: /* its size is known: the line has gone cold and need not be fetched */
     case RETIRE_MEMORY:
         ks_mem_free(pointer_of(item->pointer), item->size);
         break;

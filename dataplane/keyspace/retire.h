@@ -13,7 +13,7 @@ struct ks;
 struct retire_batch;
 
 enum retire_kind {
-    RETIRE_ENTRY,       /* an entry alone */
+    RETIRE_ENTRY,       /* size: bytes; an entry alone */
     RETIRE_ENTRY_VALUE, /* with its object or large string */
     RETIRE_SEGMENT,     /* size: segment bits; with chained buckets */
     RETIRE_MEMORY,      /* size: bytes */

@@ -17,7 +17,8 @@ static struct entry *section_find(struct ks *ks, const struct key *key, struct p
 static void entry_retire(struct ks *ks, struct entry *e, bool with_value, size_t shared)
 {
     bool has_value = !head_is_inline(entry_head(e));
-    size_t bytes = entry_mem_bytes(e);
+    size_t size = entry_alloc_bytes(e);
+    size_t bytes = ks_mem_usable(size);
     int64_t value_bytes = entry_value_bytes(e);
     enum retire_kind kind = RETIRE_ENTRY;
     if (has_value && with_value) {
@@ -28,7 +29,7 @@ static void entry_retire(struct ks *ks, struct entry *e, bool with_value, size_t
     } else {
         ks_used_add(ks, -value_bytes);
     }
-    retire_item(ks, kind, (uint64_t)(uintptr_t)e, 0, bytes);
+    retire_item(ks, kind, (uint64_t)(uintptr_t)e, size, bytes);
 }
 
 void entry_drop(struct ks *ks, const struct key *key, struct place *place, enum drop_reason reason)
