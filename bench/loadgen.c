@@ -168,7 +168,7 @@ static bool generator_build(struct generator *g, const struct options *o)
     uint8_t key[RSS_KEY_SIZE];
     random_secret(key, sizeof(key));
     flow_init(&g->steering, key, 1);
-    struct netif_config net = {.mtu = 1500, .seed = 1};
+    struct netif_config net = {.mtu = 1500, .seed = 1, .steering = &g->steering};
     if (!ip_addr_parse(o->ip, &net.ip4, &net.prefix4) || !ip_addr_parse(o->server, &g->server, NULL))
         return false;
     memcpy(net.mac, g->queue->info->mac, 6);

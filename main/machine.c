@@ -1,0 +1,163 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "clock.h"
+#include "command.h"
+#include "keyspace.h"
+#include "log.h"
+#include "machine.h"
+#include "machine_info.h"
+#include "object.h"
+#include "rng.h"
+
+#define HEART_STOPPED_US 1000000
+
+static bool parse_address(const char *text, const char *directive, struct ip_addr *addr,
+                          unsigned *prefix, char err[MACHINE_ERROR_SIZE])
+{
+    if (text[0] == '\0' || ip_addr_parse(text, addr, prefix))
+        return true;
+    snprintf(err, MACHINE_ERROR_SIZE, "%s '%s' is not an address; expected for example %s", directive,
+             text, prefix != NULL ? "10.77.0.1/24" : "10.77.0.254");
+    return false;
+}
+
+static bool machine_addresses(struct netif_config *net, char err[MACHINE_ERROR_SIZE])
+{
+    const struct config *c = config_get();
+    if (!parse_address(c->ip, "ip", &net->ip4, &net->prefix4, err) ||
+        !parse_address(c->gateway, "gateway", &net->gateway4, NULL, err) ||
+        !parse_address(c->ip6, "ip6", &net->ip6, &net->prefix6, err) ||
+        !parse_address(c->gateway6, "gateway6", &net->gateway6, NULL, err))
+        return false;
+    if ((c->ip[0] != '\0' && !ip_addr_is4(&net->ip4)) ||
+        (c->ip6[0] != '\0' && ip_addr_is4(&net->ip6))) {
+        snprintf(err, MACHINE_ERROR_SIZE, "ip takes an IPv4 address and ip6 an IPv6 address");
+        return false;
+    }
+    net->mtu = (uint16_t)c->mtu;
+    return true;
+}
+
+static void machine_name_node(struct machine *m)
+{
+    static const char hex[] = "0123456789abcdef";
+    uint8_t id[20];
+    random_secret(id, sizeof(id));
+    for (unsigned i = 0; i < sizeof(id); i++) {
+        m->node.run_id[2 * i] = hex[id[i] >> 4];
+        m->node.run_id[2 * i + 1] = hex[id[i] & 15];
+    }
+    m->node.start_ms = clock_wall_refresh_ms();
+    m->node.tcp_port = (int)config_get()->port;
+    m->node.next_client_id = 1;
+}
+
+static struct lcore_config machine_lcore_config(struct machine *m, unsigned id,
+                                                const struct netif_config *net)
+{
+    const struct config *c = config_get();
+    struct lcore_config l = {
+        .id = id,
+        .node = &m->node,
+        .keyspace = m->keyspace,
+        .queue = port_queue_get(m->port, (int)id),
+        .steering = &m->steering,
+        .net = *net,
+        .tcp = {.conns_max = (uint32_t)(c->maxclients + 1024) * 2,
+                .backlog = (uint32_t)c->tcp_backlog,
+                .keepalive_s = (uint32_t)c->tcp_keepalive_s,
+                .rx_memory_bytes = c->tcp_memory_bytes / m->lcore_count,
+                .cc = c->tcp_congestion_control == 0 ? TCP_CC_CUBIC : TCP_CC_NEWRENO,
+                .lcore = (uint16_t)id,
+                .steering = &m->steering},
+        .tcp_port = (uint16_t)c->port,
+    };
+    memcpy(l.net.mac, port_info_get(m->port)->mac, 6);
+    random_secret(&l.net.seed, sizeof(l.net.seed));
+    random_secret(&l.tcp.seed, sizeof(l.tcp.seed));
+    random_secret(&l.seed, sizeof(l.seed));
+    return l;
+}
+
+static bool machine_build_lcores(struct machine *m, char err[MACHINE_ERROR_SIZE])
+{
+    struct netif_config net = {.steering = &m->steering};
+    uint8_t secret[16];
+    random_secret(secret, sizeof(secret));
+    if (!machine_addresses(&net, err))
+        return false;
+    for (unsigned i = 0; i < m->lcore_count; i++) {
+        struct lcore_config c = machine_lcore_config(m, i, &net);
+        memcpy(c.tcp.secret, secret, sizeof(secret));
+        m->lcores[i] = lcore_new(&c);
+        if (m->lcores[i] == NULL) {
+            snprintf(err, MACHINE_ERROR_SIZE, "lcore %u cannot be built: out of memory", i);
+            return false;
+        }
+    }
+    lcore_link(m->lcores, m->lcore_count);
+    return true;
+}
+
+bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_ERROR_SIZE])
+{
+    const struct config *c = config_get();
+    uint8_t rss_key[RSS_KEY_SIZE];
+    random_secret(rss_key, sizeof(rss_key));
+    struct eal_options eal = eal_options_from(c);
+    struct port_options port = port_options_from(c, rss_key);
+    if (c->ip[0] == '\0' && c->ip6[0] == '\0') {
+        snprintf(err, MACHINE_ERROR_SIZE, "the node has no address: set 'ip', for example ip 10.77.0.1/24");
+        return false;
+    }
+    machine_name_node(m);
+    if (!eal_start(&eal, &m->eal, err) || (m->port = port_open(&port, &m->eal, err)) == NULL)
+        return false;
+    m->lcore_count = (unsigned)m->eal.lcore_count;
+    m->node.lcore_count = m->lcore_count;
+    m->node.control = control;
+    m->node.info_network = machine_info_network;
+    flow_init(&m->steering, rss_key, (uint16_t)m->lcore_count);
+    commands_init();
+    m->keyspace = keyspace_new(object_ops);
+    if (m->keyspace == NULL) {
+        snprintf(err, MACHINE_ERROR_SIZE, "the keyspace cannot be built: out of memory");
+        return false;
+    }
+    return machine_build_lcores(m, err);
+}
+
+void machine_launch(struct machine *m)
+{
+    for (unsigned i = 0; i < m->lcore_count; i++)
+        eal_lcore_launch(&m->eal, (int)i, lcore_run, m->lcores[i]);
+}
+
+void machine_halt(struct machine *m)
+{
+    for (unsigned i = 0; i < m->lcore_count; i++)
+        lcore_stop(m->lcores[i]);
+    eal_lcores_join(&m->eal);
+}
+
+void machine_destroy(struct machine *m)
+{
+    for (unsigned i = 0; i < m->lcore_count && m->lcores[i] != NULL; i++)
+        lcore_free(m->lcores[i]);
+    if (m->keyspace != NULL)
+        keyspace_free(m->keyspace);
+    if (m->port != NULL)
+        port_close(m->port);
+    eal_stop(&m->eal);
+}
+
+void machine_watch(struct machine *m, uint64_t now_us)
+{
+    port_poll(m->port);
+    for (unsigned i = 0; i < m->lcore_count; i++) {
+        uint64_t beat = atomic_load_explicit(&m->lcores[i]->heartbeat_us, memory_order_relaxed);
+        if (beat != 0 && now_us > beat + HEART_STOPPED_US)
+            log_warning("lcore %u has not finished a round for %lu ms", i, (now_us - beat) / 1000);
+    }
+}
