@@ -28,6 +28,7 @@ struct admin_request *admin_request_new(enum admin_kind kind, const struct slice
 
 void admin_request_free(struct admin_request *request)
 {
+    free(request->text);
     free(request);
 }
 

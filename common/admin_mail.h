@@ -13,7 +13,9 @@ enum admin_kind {
     ADMIN_CONFIG_SET, /* words: name, value, name, value … */
     ADMIN_CONFIG_REWRITE,
     ADMIN_CONFIG_RESETSTAT,
-    ADMIN_SHUTDOWN, /* words: none or FORCE */
+    ADMIN_SHUTDOWN,
+    ADMIN_MEMORY_PURGE,
+    ADMIN_MALLOC_STATS, /* text: the allocator's report */
 };
 
 #define ADMIN_ERROR_SIZE 512
@@ -27,6 +29,8 @@ struct admin_request {
     void (*reply)(struct mail *mail, void *receiver); /* runs on the lcore, frees the request */
     uint64_t session_id;
     char error[ADMIN_ERROR_SIZE]; /* out: the error reply ("ERR …"), empty when done */
+    char *text;                   /* out: malloc, the reply instead of OK; freed with the request */
+    size_t text_len;
 };
 
 /* What the control thread's mailbox is run with: the first member of its state. */

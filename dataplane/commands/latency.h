@@ -32,6 +32,7 @@ struct latency_summary {
 /* False: no sample, or out of memory. */
 bool latency_summarise(struct latency *l, const struct command *cmd, struct latency_summary *out);
 void latency_summary_free(struct latency_summary *s);
+uint32_t latency_bucket_of_ns(uint64_t ns);
 /* The greatest value in ns that falls into bucket i. */
 uint64_t latency_bucket_top_ns(uint32_t i);
 /* The value below which percent of the samples lie, as HDR histograms define it. */

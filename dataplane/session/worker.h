@@ -31,6 +31,7 @@ struct node {
     _Atomic(uint32_t) client_count;  /* all lcores: maxclients */
     _Atomic(int64_t) pause_until_ms; /* CLIENT PAUSE; 0: none */
     _Atomic(bool) pause_all;         /* else writes only */
+    _Atomic(bool) active_expire_off; /* DEBUG SET-ACTIVE-EXPIRE 0: the loop skips the cycle */
     int64_t start_ms;                /* wall clock at start */
     char run_id[41];
     char executable[512], config_file[512];
@@ -56,6 +57,7 @@ struct worker {
     uint64_t tsc;    /* end of the last command, for the duration of the next */
     struct session_list *sessions;
     struct pubsub *pubsub;
+    struct unix_stream *unix_streams; /* session/unix_stream.h: all of this lcore */
     struct error_counts *errors;         /* resp/error_counts.h; w: the lcore, r: any */
     struct command_stats *command_stats; /* commands/stats.h; by command id; w: the lcore, r: any */
     struct slowlog *slowlog;     /* one for all lcores */

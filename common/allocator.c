@@ -1,0 +1,109 @@
+#include "allocator.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static size_t process_resident(void)
+{
+    size_t pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%*s %zu", &pages) != 1)
+        pages = 0;
+    fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void system_stats_read(struct allocator_stats *out)
+{
+    *out = (struct allocator_stats){0};
+    out->process_resident = process_resident();
+    out->system_total = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+#ifdef SW_SANITIZE
+
+void allocator_stats_read(struct allocator_stats *out)
+{
+    system_stats_read(out);
+    out->allocated = out->active = out->resident = out->process_resident;
+}
+
+const char *allocator_name(void)
+{
+    return "libc";
+}
+
+void allocator_purge(void)
+{
+}
+
+char *allocator_report(size_t *len)
+{
+    *len = 0;
+    return NULL;
+}
+
+#else
+
+#include <jemalloc/jemalloc.h>
+
+static size_t stat_of(const char *name)
+{
+    size_t value = 0, size = sizeof(value);
+    return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
+}
+
+void allocator_stats_read(struct allocator_stats *out)
+{
+    uint64_t epoch = 1;
+    size_t size = sizeof(epoch);
+    system_stats_read(out);
+    mallctl("epoch", &epoch, &size, &epoch, size);
+    out->allocated = stat_of("stats.allocated");
+    out->active = stat_of("stats.active");
+    out->resident = stat_of("stats.resident");
+}
+
+#define TEXT_OF(x) #x
+#define NUMBER_TEXT(x) TEXT_OF(x)
+
+const char *allocator_name(void)
+{
+    return "jemalloc-" NUMBER_TEXT(JEMALLOC_VERSION_MAJOR) "." NUMBER_TEXT(
+        JEMALLOC_VERSION_MINOR) "." NUMBER_TEXT(JEMALLOC_VERSION_BUGFIX);
+}
+
+void allocator_purge(void)
+{
+    mallctl("arena." NUMBER_TEXT(MALLCTL_ARENAS_ALL) ".purge", NULL, NULL, NULL, 0);
+}
+
+struct report {
+    char *data;
+    size_t len;
+};
+
+static void report_add(void *arg, const char *text)
+{
+    struct report *r = arg;
+    size_t len = strlen(text);
+    char *more = realloc(r->data, r->len + len + 1);
+    if (!more)
+        return;
+    memcpy(more + r->len, text, len + 1);
+    r->data = more;
+    r->len += len;
+}
+
+char *allocator_report(size_t *len)
+{
+    struct report r = {0};
+    malloc_stats_print(report_add, &r, NULL);
+    *len = r.len;
+    return r.data;
+}
+
+#endif

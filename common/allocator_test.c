@@ -1,0 +1,44 @@
+#include "allocator.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static void test_stats_follow_an_allocation(void **state)
+{
+    struct allocator_stats before, after;
+    const size_t size = 64u << 20;
+    allocator_stats_read(&before);
+    char *block = malloc(size);
+    assert_non_null(block);
+    memset(block, 1, size);
+    allocator_stats_read(&after);
+    assert_true(after.allocated >= before.allocated + size / 2);
+    assert_true(after.process_resident >= before.process_resident + size / 2);
+    assert_true(after.resident >= after.active / 2);
+    assert_true(after.system_total > size);
+    free(block);
+    allocator_purge();
+}
+
+static void test_report_names_the_allocator(void **state)
+{
+    size_t len;
+    char *report = allocator_report(&len);
+    if (strcmp(allocator_name(), "libc") == 0)
+        assert_null(report);
+    else
+        assert_true(report && len == strlen(report) && strstr(report, "jemalloc"));
+    free(report);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stats_follow_an_allocation),
+        cmocka_unit_test(test_report_names_the_allocator),
+    };
+    return cmocka_run_group_tests_name("allocator", tests, NULL, NULL);
+}

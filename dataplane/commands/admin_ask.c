@@ -1,0 +1,47 @@
+#include "admin_ask.h"
+#include <stdlib.h>
+#include "check.h"
+#include "session.h"
+
+/* The client ends first: the answer finds nobody. */
+static void ask_cancel(struct session *s)
+{
+    s->parked = NULL;
+}
+
+static void ask_answer(struct reply *r, const struct admin_request *request)
+{
+    if (request->error[0])
+        reply_error(r, request->error);
+    else if (request->text)
+        reply_verbatim(r, slice_from(request->text, request->text_len));
+    else
+        reply_ok(r);
+}
+
+/* Back on the client's lcore. */
+static void ask_reply(struct mail *mail, void *receiver)
+{
+    struct admin_request *request = container_from(mail, struct admin_request, mail);
+    struct session *s = session_by_id(receiver, request->session_id);
+    if (s && s->parked == request) {
+        ask_answer(&s->reply, request);
+        session_unpark(s);
+        session_flush(s);
+    }
+    admin_request_free(request);
+}
+
+void admin_ask(struct call *c, enum admin_kind kind, const struct slice *words, uint32_t word_count)
+{
+    struct admin_request *request = admin_request_new(kind, words, word_count);
+    if (!request) {
+        reply_error(c->reply, REPLY_OOM);
+        return;
+    }
+    request->reply_to = &c->worker->mailbox;
+    request->reply = ask_reply;
+    request->session_id = c->session->id;
+    session_park(c->session, request, ask_cancel);
+    admin_request_post(c->worker->node->control, request);
+}

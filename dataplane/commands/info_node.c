@@ -1,0 +1,286 @@
+/* INFO's sections about the node as it stands. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "allocator.h"
+#include "channels.h"
+#include "clock.h"
+#include "info.h"
+#include "rates.h"
+
+void info_server(struct call *c, struct text *t)
+{
+    const struct node *node = c->worker->node;
+    struct utsname os = {0};
+    int64_t up_s = (c->worker->now_ms - node->start_ms) / 1000;
+    uname(&os);
+    text_printf(t,
+                "redis_version:7.0.15\r\n"
+                "redis_git_sha1:00000000\r\n"
+                "redis_git_dirty:0\r\n"
+                "redis_build_id:0\r\n"
+                "redis_mode:standalone\r\n"
+                "os:%s %s %s\r\n"
+                "arch_bits:%zu\r\n"
+                "monotonic_clock:TSC @ %llu ticks/us\r\n"
+                "multiplexing_api:dpdk\r\n"
+                "atomicvar_api:c11-builtin\r\n",
+                os.sysname, os.release, os.machine, sizeof(void *) * 8,
+                (unsigned long long)(clock_tsc_hz() / 1000000));
+    text_printf(t,
+                "gcc_version:%d.%d.%d\r\n"
+                "process_id:%d\r\n"
+                "process_supervised:no\r\n"
+                "run_id:%s\r\n"
+                "tcp_port:%d\r\n"
+                "server_time_usec:%lld\r\n"
+                "uptime_in_seconds:%lld\r\n"
+                "uptime_in_days:%lld\r\n",
+                __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__, (int)getpid(), node->run_id,
+                node->tcp_port, (long long)clock_wall_us(), (long long)up_s,
+                (long long)(up_s / 86400));
+    text_printf(t,
+                "hz:%lld\r\n"
+                "configured_hz:%lld\r\n"
+                "lru_clock:%lld\r\n"
+                "executable:%s\r\n"
+                "config_file:%s\r\n"
+                "io_threads_active:0\r\n",
+                (long long)c->worker->config->hz, (long long)c->worker->config->hz,
+                (long long)(c->worker->now_ms / 1000 & 0xffffff), node->executable,
+                node->config_file);
+}
+
+void info_clients(struct call *c, struct text *t)
+{
+    const struct node *node = c->worker->node;
+    text_printf(t,
+                "connected_clients:%u\r\n"
+                "cluster_connections:0\r\n"
+                "maxclients:%lld\r\n"
+                "client_recent_max_input_buffer:0\r\n"
+                "client_recent_max_output_buffer:0\r\n"
+                "blocked_clients:0\r\n"
+                "tracking_clients:0\r\n"
+                "clients_in_timeout_table:0\r\n",
+                atomic_load_explicit(&node->client_count, memory_order_relaxed),
+                (long long)c->worker->config->maxclients);
+}
+
+/* The greatest that any INFO or MEMORY command has seen. */
+static uint64_t peak_update(uint64_t used)
+{
+    static _Atomic(uint64_t) peak;
+    uint64_t seen = atomic_load_explicit(&peak, memory_order_relaxed);
+    while (seen < used && !atomic_compare_exchange_weak_explicit(
+                              &peak, &seen, used, memory_order_relaxed, memory_order_relaxed))
+        continue;
+    return seen < used ? used : seen;
+}
+
+void memory_view_read(struct call *c, struct memory_view *out)
+{
+    struct allocator_stats stats;
+    allocator_stats_read(&stats);
+    *out = (struct memory_view){
+        .used = ks_used_bytes(c->ks->shared),
+        .retired = ks_retired_bytes(c->ks->shared),
+        .allocated = stats.allocated,
+        .active = stats.active,
+        .resident = stats.resident,
+        .process_resident = stats.process_resident,
+        .system_total = stats.system_total,
+    };
+    out->peak = peak_update(out->used);
+}
+
+static double ratio(uint64_t a, uint64_t b)
+{
+    return b ? (double)a / (double)b : 0;
+}
+
+static void memory_line(struct text *t, const char *name, uint64_t bytes)
+{
+    char human[TEXT_SIZE_ROOM];
+    text_printf(t, "%s:%llu\r\n%s_human:%s\r\n", name, (unsigned long long)bytes, name,
+                text_size(human, bytes));
+}
+
+void info_memory(struct call *c, struct text *t)
+{
+    const struct config *config = c->worker->config;
+    struct memory_view m;
+    memory_view_read(c, &m);
+    memory_line(t, "used_memory", m.used);
+    memory_line(t, "used_memory_rss", m.process_resident);
+    memory_line(t, "used_memory_peak", m.peak);
+    text_printf(t,
+                "used_memory_peak_perc:%.2f%%\r\n"
+                "used_memory_overhead:%llu\r\n"
+                "used_memory_startup:0\r\n"
+                "used_memory_dataset:%llu\r\n"
+                "used_memory_dataset_perc:100.00%%\r\n"
+                "allocator_allocated:%llu\r\n"
+                "allocator_active:%llu\r\n"
+                "allocator_resident:%llu\r\n",
+                100 * ratio(m.used, m.peak),
+                (unsigned long long)(m.allocated > m.used ? m.allocated - m.used : 0),
+                (unsigned long long)m.used, (unsigned long long)m.allocated,
+                (unsigned long long)m.active, (unsigned long long)m.resident);
+    memory_line(t, "total_system_memory", m.system_total);
+    memory_line(t, "maxmemory", config->maxmemory_bytes);
+    int policy = config_option_find(slice_str("maxmemory-policy"));
+    char *policy_name = config_option_print(config, policy);
+    text_printf(t,
+                "maxmemory_policy:%s\r\n"
+                "allocator_frag_ratio:%.2f\r\n"
+                "allocator_frag_bytes:%lld\r\n"
+                "allocator_rss_ratio:%.2f\r\n"
+                "allocator_rss_bytes:%lld\r\n"
+                "rss_overhead_ratio:%.2f\r\n"
+                "rss_overhead_bytes:%lld\r\n"
+                "mem_fragmentation_ratio:%.2f\r\n"
+                "mem_fragmentation_bytes:%lld\r\n",
+                policy_name, ratio(m.active, m.allocated), (long long)(m.active - m.allocated),
+                ratio(m.resident, m.active), (long long)(m.resident - m.active),
+                ratio(m.process_resident, m.resident), (long long)(m.process_resident - m.resident),
+                ratio(m.process_resident, m.used), (long long)(m.process_resident - m.used));
+    free(policy_name);
+    text_printf(t,
+                "mem_not_counted_for_evict:%llu\r\n"
+                "mem_replication_backlog:0\r\n"
+                "mem_total_replication_buffers:0\r\n"
+                "mem_clients_slaves:0\r\n"
+                "mem_clients_normal:0\r\n"
+                "mem_cluster_links:0\r\n"
+                "mem_aof_buffer:0\r\n"
+                "mem_allocator:%s\r\n"
+                "active_defrag_running:0\r\n"
+                "lazyfree_pending_objects:0\r\n"
+                "lazyfreed_objects:0\r\n",
+                (unsigned long long)m.retired, allocator_name());
+}
+
+/* No snapshots and no append-only file yet. */
+void info_persistence(struct call *c, struct text *t)
+{
+    text_printf(t,
+                "loading:0\r\n"
+                "async_loading:0\r\n"
+                "rdb_changes_since_last_save:0\r\n"
+                "rdb_bgsave_in_progress:0\r\n"
+                "rdb_last_save_time:%lld\r\n"
+                "rdb_last_bgsave_status:ok\r\n"
+                "rdb_last_bgsave_time_sec:-1\r\n"
+                "rdb_current_bgsave_time_sec:-1\r\n"
+                "rdb_saves:0\r\n"
+                "aof_enabled:0\r\n"
+                "aof_rewrite_in_progress:0\r\n"
+                "aof_rewrite_scheduled:0\r\n"
+                "aof_last_rewrite_time_sec:-1\r\n"
+                "aof_current_rewrite_time_sec:-1\r\n"
+                "aof_last_bgrewrite_status:ok\r\n"
+                "aof_last_write_status:ok\r\n",
+                (long long)(c->worker->node->start_ms / 1000));
+}
+
+static unsigned long long sum(enum metric_id id)
+{
+    return (unsigned long long)metric_sum(id);
+}
+
+void info_stats(struct call *c, struct text *t)
+{
+    const struct node *node = c->worker->node;
+    text_printf(t,
+                "total_connections_received:%llu\r\n"
+                "total_commands_processed:%llu\r\n"
+                "instantaneous_ops_per_sec:%llu\r\n"
+                "total_net_input_bytes:%llu\r\n"
+                "total_net_output_bytes:%llu\r\n"
+                "instantaneous_input_kbps:%.2f\r\n"
+                "instantaneous_output_kbps:%.2f\r\n"
+                "rejected_connections:%llu\r\n",
+                sum(METRIC_connections_received), sum(METRIC_commands_processed),
+                (unsigned long long)rate_per_second(RATE_COMMANDS), sum(METRIC_net_input_bytes),
+                sum(METRIC_net_output_bytes), (double)rate_per_second(RATE_INPUT_BYTES) / 1024,
+                (double)rate_per_second(RATE_OUTPUT_BYTES) / 1024,
+                sum(METRIC_connections_rejected));
+    text_printf(t,
+                "sync_full:0\r\n"
+                "sync_partial_ok:0\r\n"
+                "sync_partial_err:0\r\n"
+                "expired_keys:%llu\r\n"
+                "evicted_keys:%llu\r\n"
+                "evicted_clients:0\r\n"
+                "keyspace_hits:%llu\r\n"
+                "keyspace_misses:%llu\r\n"
+                "pubsub_channels:%llu\r\n"
+                "pubsub_patterns:%llu\r\n"
+                "pubsubshard_channels:0\r\n"
+                "latest_fork_usec:0\r\n"
+                "total_forks:0\r\n"
+                "migrate_cached_sockets:0\r\n"
+                "tracking_total_keys:0\r\n"
+                "tracking_total_items:0\r\n"
+                "tracking_total_prefixes:0\r\n"
+                "unexpected_error_replies:0\r\n"
+                "total_error_replies:%llu\r\n",
+                sum(METRIC_expired_keys), sum(METRIC_evicted_keys), sum(METRIC_keyspace_hits),
+                sum(METRIC_keyspace_misses),
+                (unsigned long long)channels_count(node->channels, CHANNEL_NAME),
+                (unsigned long long)channels_count(node->channels, CHANNEL_PATTERN),
+                sum(METRIC_errors_replied));
+}
+
+/* No replication yet: a master alone. */
+void info_replication(struct call *c, struct text *t)
+{
+    text_printf(t,
+                "role:master\r\n"
+                "connected_slaves:0\r\n"
+                "master_failover_state:no-failover\r\n"
+                "master_replid:%s\r\n"
+                "master_replid2:0000000000000000000000000000000000000000\r\n"
+                "master_repl_offset:0\r\n"
+                "second_repl_offset:-1\r\n"
+                "repl_backlog_active:0\r\n"
+                "repl_backlog_size:0\r\n"
+                "repl_backlog_first_byte_offset:0\r\n"
+                "repl_backlog_histlen:0\r\n",
+                c->worker->node->run_id);
+}
+
+static void cpu_lines(struct text *t, int who, const char *suffix)
+{
+    struct rusage usage = {0};
+    getrusage(who, &usage);
+    text_printf(t, "used_cpu_sys%s:%lld.%06lld\r\nused_cpu_user%s:%lld.%06lld\r\n", suffix,
+                (long long)usage.ru_stime.tv_sec, (long long)usage.ru_stime.tv_usec, suffix,
+                (long long)usage.ru_utime.tv_sec, (long long)usage.ru_utime.tv_usec);
+}
+
+void info_cpu(struct call *c, struct text *t)
+{
+    cpu_lines(t, RUSAGE_SELF, "");
+    cpu_lines(t, RUSAGE_CHILDREN, "_children");
+}
+
+void info_modules(struct call *c, struct text *t)
+{
+}
+
+void info_cluster(struct call *c, struct text *t)
+{
+    text_printf(t, "cluster_enabled:0\r\n");
+}
+
+void info_keyspace(struct call *c, struct text *t)
+{
+    uint64_t keys = ks_count(c->ks->shared);
+    if (keys > 0)
+        text_printf(t, "db0:keys=%llu,expires=%llu,avg_ttl=0\r\n", (unsigned long long)keys,
+                    (unsigned long long)ks_expiring_count(c->ks->shared));
+}

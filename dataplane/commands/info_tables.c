@@ -1,0 +1,104 @@
+/* INFO's sections that have a line per command, error or lcore. */
+#include <stdlib.h>
+#include "clock.h"
+#include "info.h"
+#include "introspect.h"
+#include "latency.h"
+#include "stats.h"
+
+static void each_command(struct call *c, struct text *t,
+                         void (*write)(struct call *c, struct text *t, const struct command *cmd))
+{
+    for (unsigned i = 0; i < command_count(); i++) {
+        const struct command *cmd = command_at(i);
+        write(c, t, cmd);
+        for (uint64_t s = 0; s < subcommand_count(cmd); s++)
+            write(c, t, &cmd->subcommands[s]);
+    }
+}
+
+static void command_line(struct call *c, struct text *t, const struct command *cmd)
+{
+    struct command_totals n = command_stats_sum(c->worker->node, cmd);
+    if (n.calls == 0 && n.rejected == 0 && n.failed == 0)
+        return;
+    text_printf(t,
+                "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,"
+                "failed_calls=%llu\r\n",
+                cmd->full_name, (unsigned long long)n.calls, (unsigned long long)n.usec,
+                n.calls ? (double)n.usec / (double)n.calls : 0.0, (unsigned long long)n.rejected,
+                (unsigned long long)n.failed);
+}
+
+void info_commandstats(struct call *c, struct text *t)
+{
+    each_command(c, t, command_line);
+}
+
+void info_errorstats(struct call *c, struct text *t)
+{
+    struct error_total *totals = calloc(ERROR_TOTALS_MAX, sizeof(*totals));
+    if (!totals)
+        return;
+    unsigned n = error_totals(c->worker->node, totals, ERROR_TOTALS_MAX);
+    for (unsigned i = 0; i < n; i++)
+        text_printf(t, "errorstat_%s:count=%llu\r\n", totals[i].code,
+                    (unsigned long long)totals[i].count);
+    free(totals);
+}
+
+static void latency_line(struct call *c, struct text *t, const struct command *cmd)
+{
+    struct latency_summary s;
+    if (!latency_summarise(c->worker->latency, cmd, &s))
+        return;
+    text_printf(t, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n", cmd->full_name,
+                (double)latency_percentile_ns(&s, 50) / 1000,
+                (double)latency_percentile_ns(&s, 99) / 1000,
+                (double)latency_percentile_ns(&s, 99.9) / 1000);
+    latency_summary_free(&s);
+}
+
+void info_latencystats(struct call *c, struct text *t)
+{
+    if (c->worker->config->latency_tracking)
+        each_command(c, t, latency_line);
+}
+
+static unsigned long long of_lcore(const _Atomic(uint64_t) *counter)
+{
+    return (unsigned long long)atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void lcore_line(struct text *t, unsigned i)
+{
+    const struct metrics *m = &metrics_lcore[i];
+    text_printf(t,
+                "lcore%u:commands=%llu,loops=%llu,sleeps=%llu,busy_cycles=%llu,cycles_rx=%llu,"
+                "cycles_tcp_in=%llu,cycles_commands=%llu,cycles_tcp_out=%llu,cycles_tx=%llu,"
+                "rx_packets=%llu,tx_packets=%llu\r\n",
+                i, of_lcore(&m->commands_processed), of_lcore(&m->lcore_loops),
+                of_lcore(&m->lcore_sleeps), of_lcore(&m->lcore_busy_cycles),
+                of_lcore(&m->cycles_rx), of_lcore(&m->cycles_tcp_in), of_lcore(&m->cycles_commands),
+                of_lcore(&m->cycles_tcp_out), of_lcore(&m->cycles_tx), of_lcore(&m->rx_packets),
+                of_lcore(&m->tx_packets));
+}
+
+void info_slotwire(struct call *c, struct text *t)
+{
+    struct node *node = c->worker->node;
+    text_printf(t, "lcores:%u\r\ntsc_hz:%llu\r\n", node->lcore_count,
+                (unsigned long long)clock_tsc_hz());
+    for (int id = 0; id < METRIC_COUNT; id++)
+        text_printf(t, "%s:%llu\r\n", metric_name((enum metric_id)id),
+                    (unsigned long long)metric_sum((enum metric_id)id));
+    for (unsigned i = 0; i < node->lcore_count; i++)
+        lcore_line(t, i);
+    if (node->info_network) {
+        char *network = NULL;
+        size_t len = 0;
+        node->info_network(node, &network, &len);
+        text_append(t, network ? network : "", len);
+        free(network);
+    }
+}

@@ -1,0 +1,8 @@
+/* What COMMAND INFO and COMMAND DOCS share. Any lcore: the table never changes after the start. */
+#pragma once
+#include "command.h"
+
+unsigned key_spec_count(const struct command *cmd);
+uint64_t subcommand_count(const struct command *cmd);
+/* "get", or "config|set"; NULL: unknown. */
+const struct command *command_lookup_full(struct slice name);
