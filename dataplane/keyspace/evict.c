@@ -10,6 +10,14 @@
 
 #define EVICTIONS_PER_CALL 64
 #define CHAINS_PER_SAMPLING 64
+#define CHAINS_PER_SEARCH 512
+#define SEARCHES_PER_CALL 2
+
+enum evict_result {
+    EVICT_DONE,
+    EVICT_NONE,      /* no key that the policy allows */
+    EVICT_SEARCHING, /* there is one, but it is not found yet */
+};
 
 static bool policy_is_volatile(int policy)
 {
@@ -126,27 +134,35 @@ static bool candidate_evict(struct ks *ks, const struct evict_candidate *candida
     return evicted;
 }
 
-/* A slot whose few eligible keys hide from random buckets is searched from its beginning. */
-static bool slot_search(struct ks *ks, int policy)
+/* Where the eligible keys are few, a slot that has some is searched from bucket to bucket; a long
+ * search goes on in the next call. */
+static enum evict_result slot_search(struct ks *ks, int policy)
 {
     struct keyspace *k = ks->shared;
-    uint16_t slot;
-    if (!slot_pick(ks, policy_is_volatile(policy) ? k->volatiles : k->occupied, &slot))
-        return false;
-    uint64_t prefix = rng_next(&ks->p->rng);
-    for (unsigned i = 0; i < CHAINS_PER_SAMPLING * 16; i++) {
-        uint64_t root = slot_root_at(k, slot, ks_epoch(k));
-        if (root == 0)
-            return false;
-        unsigned depth;
-        if (chain_sample(ks, index_locate(root, prefix, &depth), slot, policy))
-            return true;
-        prefix += depth ? UINT64_C(1) << (64 - depth) : 0;
+    struct ks_private *p = ks->p;
+    _Atomic(uint64_t) *map = policy_is_volatile(policy) ? k->volatiles : k->occupied;
+    if (p->search_left == 0 || !bitmap_has(map, p->search_slot)) {
+        if (!slot_pick(ks, map, &p->search_slot))
+            return EVICT_NONE;
+        p->search_prefix = 0;
+        p->search_left = UINT64_MAX;
     }
-    return false;
+    for (unsigned i = 0; i < CHAINS_PER_SEARCH && p->search_left > 0; i++) {
+        uint64_t root = slot_root_at(k, p->search_slot, ks_epoch(k));
+        unsigned depth = 0;
+        bool found = root && chain_sample(ks, index_locate(root, p->search_prefix, &depth),
+                                          p->search_slot, policy);
+        /* What is left of the hashes; a bucket that grew meanwhile is seen in part, at least. */
+        uint64_t step = depth ? (UINT64_C(1) << (64 - depth)) - 1 : UINT64_MAX;
+        p->search_left = UINT64_MAX - (p->search_prefix | step);
+        p->search_prefix = (p->search_prefix | step) + 1;
+        if (found)
+            return EVICT_DONE;
+    }
+    return EVICT_SEARCHING;
 }
 
-static bool evict_one(struct ks *ks, int policy)
+static enum evict_result evict_one(struct ks *ks, int policy)
 {
     struct ks_private *p = ks->p;
     if (p->pool_policy != policy) {
@@ -154,14 +170,14 @@ static bool evict_one(struct ks *ks, int policy)
         p->pool_policy = policy;
     }
     pool_fill(ks, policy);
-    if (p->pool_count == 0 && !slot_search(ks, policy))
-        return false;
     while (p->pool_count > 0) {
         struct evict_candidate best = p->pool[--p->pool_count];
         if (candidate_evict(ks, &best, policy))
-            return true;
+            return EVICT_DONE;
     }
-    return false;
+    enum evict_result result = slot_search(ks, policy);
+    /* Found: the next attempt takes it from the pool. */
+    return result == EVICT_DONE ? EVICT_SEARCHING : result;
 }
 
 bool ks_make_room(struct ks *ks)
@@ -174,12 +190,15 @@ bool ks_make_room(struct ks *ks)
     int policy = config->maxmemory_policy;
     if (policy == POLICY_NOEVICTION)
         return false;
-    unsigned evicted = 0;
-    while (evicted < EVICTIONS_PER_CALL && evict_one(ks, policy)) {
-        evicted++;
+    unsigned searches = 0;
+    for (unsigned i = 0; i < EVICTIONS_PER_CALL && searches < SEARCHES_PER_CALL; i++) {
+        enum evict_result result = evict_one(ks, policy);
+        if (result == EVICT_NONE)
+            return i > 0;
+        searches += result == EVICT_SEARCHING;
         if (ks_used_bytes(ks->shared) <= max)
             return true;
     }
     /* Bounded: what is left goes with the next commands, each of which frees more than it takes. */
-    return evicted > 0;
+    return true;
 }

@@ -95,6 +95,9 @@ struct ks_private {
     struct evict_candidate pool[EVICT_POOL];
     uint32_t pool_count;
     int pool_policy;
+    uint16_t search_slot;   /* searched for eligible keys … */
+    uint64_t search_prefix; /* … from this hash on; */
+    uint64_t search_left;   /* 0: none is */
 };
 
 static inline int64_t ks_now(const struct ks *ks)

@@ -81,7 +81,7 @@ static bool slot_pick_weighed(struct ks *ks, uint16_t *slot)
 
 /* One of the chain's entries; often NULL where there are few, so that all buckets' entries are as
  * likely. */
-static const struct entry *entry_pick(struct ks *ks, const struct bucket *b)
+static const struct entry *chain_pick(struct ks *ks, const struct bucket *b)
 {
     const struct entry *entries[BUCKET_WORDS * 8];
     unsigned n = 0;
@@ -91,6 +91,16 @@ static const struct entry *entry_pick(struct ks *ks, const struct bucket *b)
                 entries[n++] = word_entry(bucket_word(b, i));
     uint64_t nth = rng_below(&ks->p->rng, n < BUCKET_WORDS ? BUCKET_WORDS : n);
     return nth < n ? entries[nth] : NULL;
+}
+
+/* Any of the slot's entries; NULL: none came up. */
+static const struct entry *entry_pick(struct ks *ks, uint16_t slot)
+{
+    const struct entry *e = NULL;
+    const struct bucket *b;
+    for (unsigned i = 0; !e && i < RANDOM_TRIES && (b = bucket_pick(ks, slot)); i++)
+        e = chain_pick(ks, b);
+    return e;
 }
 
 static void first_live(void *arg, const struct entry *e)
@@ -104,8 +114,7 @@ static const struct entry *random_entry(struct ks *ks)
 {
     uint16_t slot;
     for (unsigned i = 0; i < RANDOM_TRIES && slot_pick_weighed(ks, &slot); i++) {
-        const struct bucket *b = bucket_pick(ks, slot);
-        const struct entry *e = b ? entry_pick(ks, b) : NULL;
+        const struct entry *e = entry_pick(ks, slot);
         if (e && !entry_expired(e, ks_now(ks)))
             return e;
     }
