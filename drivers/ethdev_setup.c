@@ -245,7 +245,8 @@ static void offload_init(struct ethdev_port *port, struct offload *offload)
     offload->multi_seg = (tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
     if (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
         offload->hardware |= RTE_MBUF_F_TX_IP_CKSUM;
-    if (tx & RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+    /* On vhost it depends on the peer. */
+    if ((tx & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) && port->spec.kind != PORT_KIND_VHOST)
         offload->hardware |= RTE_MBUF_F_TX_TCP_CKSUM;
     if (tx & RTE_ETH_TX_OFFLOAD_TCP_TSO)
         offload->hardware |= RTE_MBUF_F_TX_TCP_SEG;

@@ -98,14 +98,15 @@ static void checksum_l4(struct rte_mbuf *frame)
 static void checksums_fill(const struct offload *offload, struct rte_mbuf *frame)
 {
     uint64_t flags = frame->ol_flags;
-    if ((flags & RTE_MBUF_F_TX_IP_CKSUM) && !(offload->hardware & RTE_MBUF_F_TX_IP_CKSUM)) {
+    uint64_t hardware = __atomic_load_n(&offload->hardware, __ATOMIC_RELAXED);
+    if ((flags & RTE_MBUF_F_TX_IP_CKSUM) && !(hardware & RTE_MBUF_F_TX_IP_CKSUM)) {
         checksum_ip4(frame);
         frame->ol_flags &= ~RTE_MBUF_F_TX_IP_CKSUM;
     }
     uint64_t kind = flags & L4_MASK;
     if (kind != RTE_MBUF_F_TX_TCP_CKSUM && kind != RTE_MBUF_F_TX_UDP_CKSUM)
         return;
-    if (offload->hardware & RTE_MBUF_F_TX_TCP_CKSUM) {
+    if (hardware & RTE_MBUF_F_TX_TCP_CKSUM) {
         if (offload->prepare)
             rte_net_intel_cksum_prepare(frame);
         return;

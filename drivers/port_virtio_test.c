@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <rte_dev.h>
+#include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include "check.h"
 #include "port_open.h"
@@ -229,6 +231,42 @@ static void test_roles_swapped(void **state)
     assert_int_equal(eal_buffers_used(eal), 0);
 }
 
+/* A peer that takes no half-done checksums, as testpmd: every frame must come with whole ones. */
+static void test_peer_without_offloads(void **state)
+{
+    struct port *vhost = port_new("vhost", 1500);
+    struct port_queue *v = port_queue_get(vhost, 0);
+    struct rte_mempool *pool = eal->lcore[0].pool;
+    struct rte_eth_conf conf = {0};
+    char args[128];
+    uint16_t id;
+    snprintf(args, sizeof(args), "path=%s,queues=1,mac=02:00:00:00:00:07", path);
+    assert_int_equal(rte_eal_hotplug_add("vdev", "net_virtio_user99", args), 0);
+    assert_int_equal(rte_eth_dev_get_port_by_name("net_virtio_user99", &id), 0);
+    assert_int_equal(rte_eth_dev_configure(id, 1, 1, &conf), 0);
+    assert_int_equal(rte_eth_rx_queue_setup(id, 0, 256, SOCKET_ID_ANY, NULL, pool), 0);
+    assert_int_equal(rte_eth_tx_queue_setup(id, 0, 256, SOCKET_ID_ANY, NULL), 0);
+    assert_int_equal(rte_eth_dev_start(id), 0);
+    assert_true(link_wait(vhost, true));
+    for (int i = 0; i < 200; i++) {
+        struct test_frame options = {.pool = v->pool,
+                                     .ip6 = i & 1,
+                                     .payload_len = (uint16_t)(600 + i),
+                                     .cuts = {101, (uint16_t)(33 + i), 1, 55}};
+        struct rte_mbuf *got = NULL;
+        send_one(v, &options);
+        for (int tries = 0; tries < WAIT_MS && rte_eth_rx_burst(id, 0, &got, 1) == 0; tries++)
+            usleep(1000);
+        assert_non_null(got);
+        assert_true(test_frame_valid(got));
+        rte_pktmbuf_free(got);
+    }
+    assert_int_equal(rte_eth_dev_stop(id), 0);
+    assert_int_equal(rte_eal_hotplug_remove("vdev", "net_virtio_user99"), 0);
+    port_close(vhost);
+    assert_int_equal(eal_buffers_used(eal), 0);
+}
+
 static void test_peer_away(void **state)
 {
     struct port *vhost = port_new("vhost", 1500);
@@ -283,9 +321,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exchange),  cmocka_unit_test(test_jumbo),
-        cmocka_unit_test(test_wake),      cmocka_unit_test(test_reconnect),
-        cmocka_unit_test(test_roles_swapped), cmocka_unit_test(test_peer_away), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_exchange),      cmocka_unit_test(test_jumbo),
+        cmocka_unit_test(test_wake),          cmocka_unit_test(test_reconnect),
+        cmocka_unit_test(test_roles_swapped), cmocka_unit_test(test_peer_without_offloads),
+        cmocka_unit_test(test_peer_away),     cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
