@@ -1,64 +1,238 @@
-/* Interim entry: directives from the command line only. */
-#include <signal.h>
+/* The process from start to end: configuration, background, log, the machine, the control thread,
+ * and the same in reverse. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "config.h"
+#include "config_apply.h"
+#include "config_file.h"
+#include "control.h"
 #include "keyhash.h"
 #include "log.h"
 #include "machine.h"
 #include "metrics.h"
+#include "process.h"
 #include "qsbr.h"
 #include "rng.h"
+#include "unix_stream.h"
 
-static volatile sig_atomic_t stop;
+static const char usage_text[] = "Usage: slotwire [FILE] [--directive value ...]\n"
+                                 "       slotwire --test-config FILE [--directive value ...]\n"
+                                 "       slotwire --help | --version\n"
+                                 "\n"
+                                 "FILE has redis.conf's syntax; - is standard input. Directives on "
+                                 "the command line override it.\n"
+                                 "  slotwire --nic tap:sw0 --ip 10.77.0.1/24\n"
+                                 "  slotwire /etc/slotwire.conf --loglevel debug\n"
+                                 "\n"
+                                 "Directives:\n";
 
-static void on_signal(int sig)
+struct run {
+    struct machine *machine;
+    struct mailbox *lcore_mail[LCORES_MAX];
+};
+
+static int fail(const char *text)
 {
-    stop = 1;
+    fprintf(stderr, "slotwire: %s\n", text);
+    return EXIT_FAILURE;
+}
+
+/* Once the log is open, it is told too. */
+static int fail_logged(const char *text)
+{
+    if (config_get()->logfile[0] != '\0')
+        log_warning("%s", text);
+    return fail(text);
+}
+
+/* ---- configuration ---- */
+
+static void usage_write(void)
+{
+    fputs(usage_text, stdout);
+    for (int i = 0; i < config_option_count(); i++) {
+        if (!(config_option_flags(i) & ALIAS))
+            printf("  %-28s %s\n", config_option_name(i), config_option_help(i));
+    }
+}
+
+/* True: the process is done already. */
+static bool answer_question(int argc, char **argv)
+{
+    if (argc != 2)
+        return false;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        usage_write();
+    else if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-v") == 0)
+        printf("slotwire %s\n", SLOTWIRE_VERSION);
+    else
+        return false;
+    return true;
+}
+
+/* NULL: told already. path: of the file, absolute, or empty. */
+static struct config *configuration_read(int argc, char **argv, char path[PATH_MAX])
+{
+    char err[CONFIG_FILE_ERROR_SIZE];
+    struct config *config = config_new();
+    bool has_file = argc > 0 && strncmp(argv[0], "--", 2) != 0;
+    path[0] = '\0';
+    bool loaded = !has_file || config_file_load(config, argv[0], err);
+    if (loaded && has_file && strcmp(argv[0], "-") != 0 && realpath(argv[0], path) == NULL)
+        path[0] = '\0';
+    loaded = loaded && config_args_load(config, argc - has_file, argv + has_file, err);
+    if (loaded && config_validate(config, err))
+        return config;
+    fprintf(stderr, "%s\n", err);
+    config_free(config);
+    return NULL;
+}
+
+/* ---- what the control thread tells ---- */
+
+static void on_stopping(void *arg, const char *why)
+{
+    struct run *run = arg;
+    if (strcmp(why, "SHUTDOWN") == 0)
+        log_warning("User requested shutdown...");
+    else
+        log_warning("Received %s scheduling shutdown...", why);
+    for (unsigned i = 0; i < run->machine->lcore_count; i++)
+        lcore_stop(run->machine->lcores[i]);
+}
+
+static bool on_stopped(void *arg)
+{
+    struct run *run = arg;
+    bool stopped = true;
+    for (unsigned i = 0; i < run->machine->lcore_count; i++)
+        stopped &= atomic_load_explicit(&run->machine->lcores[i]->stopped, memory_order_acquire);
+    return stopped;
+}
+
+static void on_tick(void *arg, uint64_t now_us)
+{
+    struct run *run = arg;
+    machine_watch(run->machine, now_us);
+}
+
+/* ---- the machine ---- */
+
+static void report(struct machine *m)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL)
+        return;
+    report_write(m->port, &m->eal, out);
+    fclose(out);
+    fputs(text, stdout);
+    fflush(stdout);
+    if (config_get()->logfile[0] != '\0') {
+        for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+            log_notice("%s", line);
+    }
+    free(text);
+}
+
+static void machine_name_files(struct machine *m, const char *config_path)
+{
+    ssize_t len = readlink("/proc/self/exe", m->node.executable, sizeof(m->node.executable) - 1);
+    m->node.executable[len > 0 ? len : 0] = '\0';
+    snprintf(m->node.config_file, sizeof(m->node.config_file), "%s", config_path);
+}
+
+static int machine_run(struct machine *m, struct control *control, struct run *run)
+{
+    report(m);
+    for (unsigned i = 0; i < m->lcore_count; i++)
+        run->lcore_mail[i] = &m->lcores[i]->worker.mailbox;
+    control_lcores_set(control, run->lcore_mail, m->lcore_count);
+    log_notice("Ready to accept connections");
+    log_start();
+    machine_launch(m);
+    process_ready();
+    control_run(control);
+    if (on_stopped(run)) {
+        machine_halt(m);
+        return EXIT_SUCCESS;
+    }
+    /* Nothing may be freed under an lcore that still runs. */
+    log_warning("An lcore did not end in time, leaving without it");
+    process_pidfile_remove();
+    log_close();
+    _exit(EXIT_FAILURE);
+}
+
+static void secrets_set(void)
+{
+    uint64_t seed;
+    random_secret(&seed, sizeof(seed));
+    key_hash_seed_set(seed);
+}
+
+static int node_run(const char *config_path)
+{
+    static struct machine machine;
+    static struct run run = {.machine = &machine};
+    char err[MACHINE_ERROR_SIZE];
+    struct control_options options = {.config_path = config_path,
+                                      .unix_lcore_run = unix_stream_mail,
+                                      .stopping = on_stopping,
+                                      .stopped = on_stopped,
+                                      .tick = on_tick,
+                                      .arg = &run};
+    struct control *control = control_new(&options, err);
+    if (control == NULL)
+        return fail_logged(err);
+    machine_name_files(&machine, config_path);
+    int status = EXIT_FAILURE;
+    if (machine_build(&machine, control_mailbox(control), err))
+        status = machine_run(&machine, control, &run);
+    else
+        fail_logged(err);
+    /* Its lcores' last mail goes to the control thread's mailbox. */
+    if (status == EXIT_SUCCESS)
+        machine_destroy(&machine);
+    control_free(control);
+    return status;
 }
 
 int main(int argc, char **argv)
 {
-    struct config *c = config_new();
-    char err[MACHINE_ERROR_SIZE];
-    for (int i = 1; i + 1 < argc; i += 2) {
-        struct slice word = slice_str(argv[i + 1]);
-        if (!config_set(c, slice_str(argv[i] + 2), &word, 1, true, err)) {
-            fprintf(stderr, "%s: %s\n", argv[i], err);
-            return 1;
-        }
+    char path[PATH_MAX];
+    char err[CONFIG_APPLY_ERROR_SIZE];
+    control_signals_setup();
+    if (answer_question(argc, argv))
+        return EXIT_SUCCESS;
+    bool test_only = argc > 1 && strcmp(argv[1], "--test-config") == 0;
+    struct config *config = configuration_read(argc - 1 - test_only, argv + 1 + test_only, path);
+    if (config == NULL)
+        return EXIT_FAILURE;
+    if (test_only) {
+        puts("The configuration is fine.");
+        config_free(config);
+        return EXIT_SUCCESS;
     }
+    if (config->daemonize && !process_background(err, sizeof(err)))
+        return fail(err);
+    if (!config_apply_boot(config, err))
+        return fail(err);
     clock_init();
-    log_open(c->logfile, (enum log_level)c->loglevel);
     metrics_attach(LCORES_MAX - 1);
+    config_publish(config);
+    secrets_set();
+    if (!process_pidfile_write(config->pidfile, err, sizeof(err)))
+        return fail_logged(err);
     qsbr_register();
-    config_publish(c);
-    uint64_t seed;
-    random_secret(&seed, sizeof(seed));
-    key_hash_seed_set(seed);
-    static struct machine m;
-    static struct mailbox control;
-    mailbox_init(&control);
-    if (!machine_build(&m, &control, err)) {
-        fprintf(stderr, "slotwire: %s\n", err);
-        return 1;
-    }
-    report_write(m.port, &m.eal, stdout);
-    fflush(stdout);
-    signal(SIGTERM, on_signal);
-    signal(SIGINT, on_signal);
-    log_start();
-    machine_launch(&m);
-    while (!stop) {
-        usleep(100000);
-        mailbox_run(&control, NULL, 100);
-        qsbr_quiescent();
-        log_pump();
-        machine_watch(&m, clock_now_us());
-    }
-    machine_halt(&m);
-    machine_destroy(&m);
-    return 0;
+    int status = node_run(path);
+    process_pidfile_remove();
+    log_notice("slotwire is now ready to exit, bye bye...");
+    log_close();
+    return status;
 }

@@ -1,4 +1,4 @@
-/* What a configuration does beyond being published. Control thread, or main before the threads
+/* What a configuration does beyond being published. Control thread, or main before the lcores
  * start. */
 #pragma once
 #include <stdbool.h>
@@ -6,10 +6,11 @@
 
 #define CONFIG_APPLY_ERROR_SIZE 512
 
-/* At start, after loading: checks the relations, changes to dir, opens the log. False: err. */
-bool config_apply_boot(const struct config *config, char err[CONFIG_APPLY_ERROR_SIZE]);
+/* At start, after loading: checks the relations, changes to dir (which becomes absolute in config)
+ * and opens the log. False: err is a line for the operator. */
+bool config_apply_boot(struct config *config, char err[CONFIG_APPLY_ERROR_SIZE]);
 
-/* CONFIG SET: words are name, value pairs; all are set, checked and published, or none. False: err
- * is the error reply. */
+/* CONFIG SET: words are name, value pairs; all are set, checked, published and take effect, or
+ * none. False: err is the error reply ("ERR …"), worded as Redis does. */
 bool config_apply_set(const struct slice *words, uint32_t word_count,
                       char err[CONFIG_APPLY_ERROR_SIZE]);

@@ -1,30 +1,43 @@
-/* The configuration file: redis.conf syntax. One directive per line, words parted by blanks, "…"
- * with escapes
- * (\n \r \t \b \a \xHH) and '…' quotes, lines that begin with # are comments, include reads another
- * file in place.
+/* The configuration file and the command line: redis.conf's syntax, read at start, by CONFIG
+ * REWRITE and by nobody else. Control thread.
  *
- * A file is the operator's input: whatever is wrong with it is an error with file, line, text and
- * reason, and the node refuses to start. Refused are unknown directives, values out of range, a
- * directive given twice in one file (an included file, or the command line, may override), zero
- * bytes, and lines over CONFIG_LINE_MAX. */
+ * One directive per line, words parted by blanks, "…" with escapes (\n \r \t \b \a \xHH) and '…'
+ * quotes as in Redis; lines that begin with # are comments; include reads other files in place
+ * (relative to the including file's folder, with wildcards; no match is no error then). A later
+ * line overrides an earlier one, except for port, of which a second, different one in the same file
+ * is refused: that is how two nodes' configurations get mixed up.
+ *
+ * A file is an operator's input: whatever is wrong with it refuses the start, with file, line, text
+ * and reason. Nothing is read past the limits below, so loops of includes end, too. */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include "config.h"
 
-#define CONFIG_LINE_MAX 65536
-#define CONFIG_FILE_MAX (16 * 1024 * 1024)
-#define CONFIG_INCLUDE_DEPTH_MAX 8
+#define CONFIG_LINE_MAX 65536             /* bytes of one line */
+#define CONFIG_FILE_MAX (4 * 1024 * 1024) /* bytes of one file */
+#define CONFIG_WORDS_MAX 128              /* words of one line */
+#define CONFIG_INCLUDE_DEPTH_MAX 8        /* include in include */
+#define CONFIG_FILES_MAX 256              /* files in all */
 #define CONFIG_FILE_ERROR_SIZE 1024
 
-/* Sets what the file says in config (booting: FIXED directives too). False: err is "path:line:
- * 'text': reason". */
+/* Reads path ("-": standard input) into config, FIXED directives too. False: err holds lines for
+ * the operator, config what was read before. */
 bool config_file_load(struct config *config, const char *path, char err[CONFIG_FILE_ERROR_SIZE]);
-
-/* The command line: "--name value …" pairs. False: err says what is wrong. */
+/* The same from memory; name stands in errors, and relative includes start at its folder. */
+bool config_text_load(struct config *config, const char *name, struct slice text,
+                      char err[CONFIG_FILE_ERROR_SIZE]);
+/* "--port 7000 --save "" --client-output-buffer-limit normal 0 0 0": the words of one directive go
+ * up to the next that begins with "--"; argv[0] is the first word. */
 bool config_args_load(struct config *config, int argc, char *const *argv,
                       char err[CONFIG_FILE_ERROR_SIZE]);
 
-/* Splits one line; words point into storage (as large as the line). How many, -1: unbalanced
- * quotes, or more than max. Pure. */
-#define CONFIG_WORDS_MAX 64
+/* A whole file, at most CONFIG_FILE_MAX bytes, NUL behind them; the caller frees it. NULL: errno
+ * says why (EFBIG: larger). */
+char *config_file_read(const char *path, size_t *len);
+
+/* Takes the next line off the front of text, without its end and the blanks around it. */
+struct slice config_line_take(struct slice *text);
+/* Splits a line; the words point into storage, which is as large as the line. Their number, -1:
+ * unbalanced quotes, or more than max. Pure. */
 int config_line_split(struct slice line, uint8_t *storage, struct slice *words, int max);

@@ -1,10 +1,13 @@
 /* CONFIG REWRITE: the file gets the values in force, and keeps its comments, order and blank lines.
  *
- * A directive's line is replaced by its value now; a second line of it is dropped; directives that
- * are not in the file and not at their default are added at the end, under a comment. include lines
- * stay; what an included file sets is not written twice unless it has changed. The new file is
- * written beside the old one, synced, renamed over it, and its directory synced: a crash leaves one
- * or the other. */
+ * What loading the file would already give is left as it stands. A directive that would come out
+ * differently is replaced where it first stands, further lines of it are dropped; one that is not
+ * there, or that an included file overrides, is added at the end, under one comment. include lines
+ * stay, included files are not touched; lines that could not be loaded become comments, "# ??? …",
+ * as in Redis. So loading the new file gives exactly the configuration that was written.
+ *
+ * The new file is written beside the old one, synced, renamed over it, and its folder synced: a
+ * crash leaves one or the other. Blocks on the disk. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,10 +15,12 @@
 
 #define CONFIG_REWRITE_ERROR_SIZE 512
 
-/* False: err says why, and the file is as it was. */
+/* path: of the file that was loaded; made anew when it is gone. False: err is the error reply, as
+ * Redis words it, and the file is as it was. */
 bool config_rewrite(const struct config *config, const char *path,
                     char err[CONFIG_REWRITE_ERROR_SIZE]);
 
-/* The new text of a file; NULL: out of memory. The caller frees it. Pure. */
-char *config_rewrite_text(const struct config *config, const char *old, size_t old_len,
+/* The new text of a file, allocated: the caller frees it. path is where relative includes, which
+ * are read, start. */
+char *config_rewrite_text(const struct config *config, const char *path, struct slice old,
                           size_t *len);

@@ -11,20 +11,23 @@
 #include "mailbox.h"
 #include "unix_mail.h"
 
+#define CONTROL_TICK_US 100000
+#define CONTROL_STOP_US 2000000 /* an orderly end takes no longer */
+
 struct control;
 
 struct control_options {
     const char *config_path; /* of the file that was loaded, absolute; NULL or "": none */
-    unsigned lcore_count;
-    struct mailbox **lcores; /* [lcore_count]: borrowed, must outlive the control thread's state */
     /* Runs on an lcore for each mail of the unix pump: unix_stream_mail() of
      * dataplane/session/unix_stream.h. */
-    void (*unix_lcore_run)(struct unix_link *link, struct mail *mail, void *worker);
-    /* Once the end was asked for, on the control thread, with the reason ("SIGTERM", "SHUTDOWN");
-     * may be NULL. */
+    void (*unix_lcore_run)(struct unix_link *link, struct unix_mail *mail, void *worker);
+    /* Once the end was asked for, on the control thread, with the reason ("SIGTERM", "SHUTDOWN"):
+     * asks the lcores to end, without waiting. May be NULL. */
     void (*stopping)(void *arg, const char *why);
+    /* From then on: have the lcores ended? NULL: at once. */
+    bool (*stopped)(void *arg);
     /* About ten times a second; may be NULL. */
-    void (*tick)(void *arg);
+    void (*tick)(void *arg, uint64_t now_us);
     void *arg;
 };
 
@@ -32,19 +35,19 @@ struct control_options {
  * SIGPIPE: first thing in main, so that all threads inherit it. */
 void control_signals_setup(void);
 
-/* Opens what the published configuration names (the unix socket). NULL: err says why. The lcores'
- * mailboxes must exist; the lcores need not run yet. */
+/* Opens what the published configuration names (the unix socket). NULL: err says why. */
 #define CONTROL_ERROR_SIZE 512
 struct control *control_new(const struct control_options *options, char err[CONTROL_ERROR_SIZE]);
-/* For struct node: where lcores post to. */
+/* For struct node: where lcores post to. Lives until control_free(). */
 struct mailbox *control_mailbox(struct control *c);
-/* Until a signal, SHUTDOWN or control_stop(). The calling thread becomes the control thread: it is
- * attached to its metrics block and must not be an RCU reader. Afterwards lcores may still post;
- * call control_drain() when they have ended. */
+/* Before control_run(): the lcores' mailboxes, for clients of the unix socket; borrowed, and read
+ * until control_run() has returned. */
+void control_lcores_set(struct control *c, struct mailbox *const *lcores, unsigned lcore_count);
+/* Until a signal, SHUTDOWN or control_stop(); then until the lcores have ended, CONTROL_STOP_US at
+ * most: clients get their last replies meanwhile. The caller is a QSBR reader (online), has its
+ * metrics block, and has called log_start(). A second signal after the first ends the process. */
 void control_run(struct control *c);
-/* Any thread. */
+/* Any thread; why lives as long as the process. */
 void control_stop(struct control *c, const char *why);
-/* Runs what is left in the mailbox after the lcores have ended. */
-void control_drain(struct control *c);
-/* Closes and removes the socket. */
+/* Closes and removes the socket. No lcore runs any more; what is left in the mailbox is dropped. */
 void control_free(struct control *c);
