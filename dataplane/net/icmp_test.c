@@ -29,6 +29,7 @@ static uint32_t take_icmp(unsigned f)
     uint32_t at = family[f].icmp_at, sum = 0;
     assert_non_null(m);
     assert_int_equal(m->ol_flags, 0);
+    assert_int_equal(m->tx_offload, 0);
     uint32_t len = test_frame_bytes(m, frame_bytes, sizeof frame_bytes);
     rte_pktmbuf_free(m);
     assert_memory_equal(frame_bytes, test_mac_peer, 6);
@@ -269,6 +270,21 @@ static void errors_about_others_are_dropped(void **state)
     assert_int_equal(net.port.sent_count, 0);
 }
 
+/* An IPv6 error must not reach an IPv4 connection by quoting mapped addresses. */
+static void mapped_quotes_are_dropped(void **state)
+{
+    struct test_ip_header h = {.src = test_ip("fd77::fe"), .dst = test_ip("fd77::1")};
+    struct ip_addr local = test_ip("10.77.0.1"), remote = test_ip("10.9.9.9");
+    uint8_t body[4 + 40 + 20] = {0};
+    body[4] = 0x60;
+    body[4 + 6] = 6;
+    memcpy(body + 4 + 8, local.b, 16);
+    memcpy(body + 4 + 24, remote.b, 16);
+    test_net_input(&net, test_frame_icmp(&net.port, &h, 1, 4, body, sizeof body));
+    assert_int_equal(net.nif->stats->rx_icmp_bad, 1);
+    assert_int_equal(net.seen.errors, 0);
+}
+
 /* --- protocols that nobody here speaks --- */
 
 static void unknown_protocols_are_told(void **state)
@@ -363,6 +379,7 @@ int main(void)
         TEST(too_big_is_clamped),
         TEST(too_big_without_mtu_takes_a_plateau),
         TEST(errors_about_others_are_dropped),
+        TEST(mapped_quotes_are_dropped),
         TEST(unknown_protocols_are_told),
         TEST(unreachables_are_rate_limited),
         TEST(no_buffers_no_answer),

@@ -237,6 +237,9 @@ static void gratuitous_flip_is_verified(void **state)
     send_to(a, &path, TEST_ACK, 1);
     assert_true(test_port_take_segment(&net.port, &seen));
     assert_memory_equal(seen.dst_mac, test_mac_peer, 6);
+    /* A "reply" to everybody is no answer to us. */
+    arp_in(2, mac_other, "10.77.0.2", "10.77.0.1", true);
+    assert_memory_equal(entry("10.77.0.2")->mac, test_mac_peer, 6);
     /* It moved indeed: paths follow. */
     reply_from(mac_other, "10.77.0.2");
     send_to(a, &path, TEST_ACK, 1);

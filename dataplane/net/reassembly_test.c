@@ -174,9 +174,9 @@ static void tiny_fragments_are_dropped(void **state)
         segment_make(f, 2000);
         feed(piece(f, 1, 0, 8));
         feed(piece(f, 1, 0, 16));
-        feed(piece(f, 1, 8, 800));
-        feed(piece(f, 1, 16, 800));
-        feed(piece(f, 1, 24, 801)); /* not in eights, not last */
+        feed(piece(f, 2, 8, 800));
+        feed(piece(f, 3, 16, 800));
+        feed(piece(f, 4, 24, 801)); /* not in eights, not last */
         assert_int_equal(net.nif->stats->rx_fragment_drops, drops + 5);
         assert_int_equal(test_port_buffers_used(&net.port), 0);
     }

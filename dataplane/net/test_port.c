@@ -40,6 +40,10 @@ static uint16_t port_rx(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n
 static uint16_t port_tx(struct port_queue *q, struct rte_mbuf **pkts, uint16_t n)
 {
     struct test_port *p = container_from(q, struct test_port, queue);
+    if (p->accept_calls == 0)
+        p->accept_max = 0;
+    else if (p->accept_calls != UINT32_MAX)
+        p->accept_calls--;
     uint16_t taken = (uint16_t)(n < p->accept_max ? n : p->accept_max);
     p->tx_calls++;
     for (uint16_t i = 0; i < taken; i++) {
@@ -73,6 +77,7 @@ void test_port_init(struct test_port *p, uint32_t buffers, uint32_t caps)
     memcpy(p->info.mac, test_mac_us, 6);
     p->buffers = buffers;
     p->accept_max = UINT16_MAX;
+    p->accept_calls = UINT32_MAX;
     p->queue = (struct port_queue){
         .rx = port_rx,
         .tx = port_tx,

@@ -27,8 +27,9 @@ struct test_port {
     struct rte_mbuf *sent[TEST_PORT_SENT_MAX]; /* ring of captured frames */
     uint32_t sent_head, sent_count;
     uint32_t tx_calls;
-    uint32_t accept_max; /* frames taken per tx call; UINT16_MAX at first, 0 refuses all */
-    uint32_t buffers;    /* in the pool when it is full */
+    uint32_t accept_max;   /* frames taken per tx call; UINT16_MAX at first, 0 refuses all */
+    uint32_t accept_calls; /* calls after which accept_max becomes 0; UINT32_MAX at first */
+    uint32_t buffers;      /* in the pool when it is full */
 };
 
 /* Port with a pool of that many mbufs (2 KB each). caps are enum port_caps. */
