@@ -200,15 +200,20 @@ void tcp_ack_window(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint32_t win
 /* The window opened while the persist timer ran, or closed with nothing in flight. */
 static void window_changed(struct tcp *t, struct tcp_conn *c, uint32_t before)
 {
-    if (c->snd_wnd == 0 && !(c->flags & TCPF_ORPHAN))
-        c->progress_ms = now_ms32(t); /* a peer that answers is alive (RFC 9293, 3.8.6.1) */
-    if (c->flags & TCPF_PERSIST) {
+    if (c->snd_wnd == 0 && !(c->flags & TCPF_ORPHAN)) {
+        /* A peer that answers is alive (RFC 9293, 3.8.6.1). */
+        c->progress_ms = now_ms32(t);
         c->tries = 0;
-        if (c->snd_wnd > before) {
-            c->flags &= ~(uint32_t)TCPF_PERSIST;
-            tcp_timer_disarm(c, TCP_TIMER_RTX);
-        }
     }
+    if ((c->flags & TCPF_PERSIST) && c->snd_wnd > before) {
+        c->flags &= ~(uint32_t)TCPF_PERSIST;
+        tcp_timer_disarm(c, TCP_TIMER_RTX);
+    } else if (c->flags & TCPF_PERSIST) {
+        tcp_timer_arm(t, c, TCP_TIMER_RTX, tcp_rtt_rto_ms(&c->rtt));
+    }
+    /* What was lost to the closed window need not wait for a timeout that has grown meanwhile. */
+    if (before == 0 && c->snd_una != c->snd_max && (c->flags & TCPF_RTO_RECOVERY))
+        c->flags |= TCPF_RETRANSMIT_NOW;
     if (c->snd_wnd > before)
         tcp_conn_flush_later(t, c);
 }

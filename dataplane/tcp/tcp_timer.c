@@ -58,6 +58,11 @@ static void rtx_fired(struct tcp *t, struct tcp_conn *c)
         syn_timeout(t, c);
         return;
     }
+    /* A closed window is no silence: that begins with the first question that stays unanswered. */
+    if (c->snd_wnd == 0 && c->tries == 0)
+        c->progress_ms = now_ms32(t);
+    if (c->tries < UINT8_MAX)
+        c->tries++;
     if (now_ms32(t) - c->progress_ms >= tcp_user_timeout_ms(t)) {
         tcp_conn_abort(t, c, STREAM_END_TIMEOUT);
         return;

@@ -28,6 +28,9 @@ static uint32_t slot_for(const struct tcp_wheel *w, uint64_t at_ms)
 void tcp_wheel_insert(struct tcp *t, struct tcp_conn *c, uint32_t deadline_ms)
 {
     struct tcp_wheel *w = &t->wheel;
+    /* Without timers nobody turns the wheel. */
+    if (w->count == 0 && t->now_ms > w->now_ms)
+        w->now_ms = t->now_ms;
     int32_t delta = (int32_t)(deadline_ms - (uint32_t)w->now_ms);
     uint64_t at_ms = delta > 0 ? w->now_ms + (uint32_t)delta : w->now_ms;
     if (at_ms - w->now_ms >= LEVEL2_SPAN)
