@@ -351,7 +351,7 @@ static bool list_parse(const struct call *c, struct list_filter *f)
 
 void cmd_command_list(struct call *c)
 {
-    struct list_filter f;
+    struct list_filter f = {.kind = LIST_ALL};
     if (!list_parse(c, &f)) {
         reply_error(c->reply, REPLY_SYNTAX);
         return;
