@@ -54,8 +54,9 @@ static enum admit_result refuse_unknown(struct call *c)
 /* A browser was tricked into talking to this port: nothing of the rest may be executed. */
 static enum admit_result refuse_http(struct call *c)
 {
-    log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
-                "commands to this node: an attempt at cross protocol scripting. Connection closed.");
+    log_warning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands to this node: an attempt at cross protocol scripting. Connection closed.");
     session_protocol_error(c->session, "POST and Host: are not commands");
     return ADMIT_DONE;
 }
@@ -99,7 +100,8 @@ void command_reply_help(struct call *c, const char *const *lines)
     while (lines[count])
         count++;
     upper_case(c->command->full_name, name, sizeof(name));
-    snprintf(first, sizeof(first), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
+    snprintf(first, sizeof(first),
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", name);
     reply_array(c->reply, count + 3);
     reply_status(c->reply, first);
     for (uint64_t i = 0; i < count; i++)
@@ -188,10 +190,11 @@ static enum admit_result check_subscriber(struct call *c)
     char text[192];
     if (c->session->reply.protocol != 2 || c->command->flags & CMD_SUBSCRIBER)
         return ADMIT_RUN;
-    snprintf(text, sizeof(text),
-             "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
-             "allowed in this context",
-             c->command->full_name);
+    snprintf(
+        text, sizeof(text),
+        "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+        "allowed in this context",
+        c->command->full_name);
     return refuse(c, text);
 }
 
@@ -216,11 +219,11 @@ static enum admit_result enqueue(struct call *c)
     return ADMIT_DONE;
 }
 
-#define TRY(check)                                                                                 \
-    do {                                                                                           \
-        enum admit_result result_ = (check);                                                       \
-        if (result_ != ADMIT_RUN)                                                                  \
-            return result_;                                                                        \
+#define TRY(check)                           \
+    do {                                     \
+        enum admit_result result_ = (check); \
+        if (result_ != ADMIT_RUN)            \
+            return result_;                  \
     } while (0)
 
 enum admit_result admit(struct call *c)

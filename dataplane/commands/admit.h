@@ -1,6 +1,6 @@
-/* Whether a parsed command may run now, in Redis' order: it exists, its arguments are as many as it takes,
- * the client is authenticated, it is allowed inside MULTI and among subscriptions, memory suffices, no pause
- * holds it back; inside MULTI it is queued. Private to dispatch. */
+/* Whether a parsed command may run now, in Redis' order: it exists, its arguments are as many as it
+ * takes, the client is authenticated, it is allowed inside MULTI and among subscriptions, memory
+ * suffices, no pause holds it back; inside MULTI it is queued. Private to dispatch. */
 #pragma once
 #include "command.h"
 

@@ -30,8 +30,11 @@ static bool type_parse(struct call *c, struct slice word, enum client_type *type
     static const struct {
         const char *name;
         enum client_type type;
-    } types[] = {{"normal", TYPE_NORMAL},   {"pubsub", TYPE_PUBSUB}, {"slave", TYPE_REPLICA},
-                 {"replica", TYPE_REPLICA}, {"master", TYPE_MASTER}};
+    } types[] = {{"normal", TYPE_NORMAL},
+                 {"pubsub", TYPE_PUBSUB},
+                 {"slave", TYPE_REPLICA},
+                 {"replica", TYPE_REPLICA},
+                 {"master", TYPE_MASTER}};
     for (size_t i = 0; i < count_of(types); i++) {
         if (slice_equal_word(word, types[i].name)) {
             *type = types[i].type;

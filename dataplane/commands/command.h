@@ -1,11 +1,11 @@
-/* One declarative table of commands: COMMAND, dispatch, key extraction, help and docs are generated from it.
- * Rows stand in one *.def file per family, handlers in the file of the same name.
+/* One declarative table of commands: COMMAND, dispatch, key extraction, help and docs are generated
+ * from it. Rows stand in one *.def file per family, handlers in the file of the same name.
  *
  *   COMMAND(.name = "get", .handler = cmd_get, .arity = 2,
- *           .flags = CMD_READONLY | CMD_FAST | CMD_LOCK_NONE, .acl = ACL_READ | ACL_STRING | ACL_FAST,
- *           .keys = {{.flags = KEY_RO | KEY_ACCESS, .begin = 1}}, .group = "string", .since = "1.0.0",
- *           .complexity = "O(1)", .summary = "Get the value of a key",
- *           .args = ARGS(ARG("key", "key", .key_spec = 1)))
+ *           .flags = CMD_READONLY | CMD_FAST | CMD_LOCK_NONE, .acl = ACL_READ | ACL_STRING |
+ * ACL_FAST, .keys = {{.flags = KEY_RO | KEY_ACCESS, .begin = 1}}, .group = "string", .since =
+ * "1.0.0", .complexity = "O(1)", .summary = "Get the value of a key", .args = ARGS(ARG("key",
+ * "key", .key_spec = 1)))
  *
  * and where needed .subcommands = SUBCOMMANDS(SUB(.name = "list", …) SUB(…)) (no commas between),
  * .tips = TIPS("nondeterministic_output"), ARG("x", "block", .children = ARGS(…)). A key range with
@@ -61,14 +61,15 @@ enum command_flags {
     CMD_NO_MULTI = 1 << 18,
     CMD_MOVABLE_KEYS = 1 << 19,
     CMD_ALLOW_BUSY = 1 << 20,
-    /* How dispatch locks around the handler (outside EXEC, which holds everything already). Exactly one
-     * of these for commands with keys. */
+    /* How dispatch locks around the handler (outside EXEC, which holds everything already). Exactly
+     * one of these for commands with keys. */
     CMD_LOCK_NONE = 1 << 24, /* lock-free reader: ks_get(), ks_get_many() */
-    CMD_LOCK_KEYS = 1 << 25, /* all slots of its keys, by dispatch: one ks_lock() or ks_lock_many() */
+    CMD_LOCK_KEYS =
+        1 << 25, /* all slots of its keys, by dispatch: one ks_lock() or ks_lock_many() */
     CMD_LOCK_SELF = 1 << 26, /* the handler calls ks_lock() itself, after preparing (hot writes) */
     CMD_LOCK_ALL = 1 << 27,  /* the whole keyspace */
-    /* Answered by the control thread, or by all lcores: the connection is parked until the reply comes
-     * by mail. Not allowed inside MULTI. */
+    /* Answered by the control thread, or by all lcores: the connection is parked until the reply
+     * comes by mail. Not allowed inside MULTI. */
     CMD_PARKS = 1 << 28,
     /* For dispatch alone. */
     CMD_ONE_KEY = 1 << 29,    /* set at start: exactly one key, at a fixed index */
@@ -79,26 +80,49 @@ enum command_flags {
 };
 
 enum acl_category {
-    ACL_KEYSPACE = 1 << 0, ACL_READ = 1 << 1, ACL_WRITE = 1 << 2, ACL_SET = 1 << 3,
-    ACL_SORTEDSET = 1 << 4, ACL_LIST = 1 << 5, ACL_HASH = 1 << 6, ACL_STRING = 1 << 7,
-    ACL_BITMAP = 1 << 8, ACL_HYPERLOGLOG = 1 << 9, ACL_GEO = 1 << 10, ACL_STREAM = 1 << 11,
-    ACL_PUBSUB = 1 << 12, ACL_ADMIN = 1 << 13, ACL_FAST = 1 << 14, ACL_SLOW = 1 << 15,
-    ACL_BLOCKING = 1 << 16, ACL_DANGEROUS = 1 << 17, ACL_CONNECTION = 1 << 18,
-    ACL_TRANSACTION = 1 << 19, ACL_SCRIPTING = 1 << 20,
+    ACL_KEYSPACE = 1 << 0,
+    ACL_READ = 1 << 1,
+    ACL_WRITE = 1 << 2,
+    ACL_SET = 1 << 3,
+    ACL_SORTEDSET = 1 << 4,
+    ACL_LIST = 1 << 5,
+    ACL_HASH = 1 << 6,
+    ACL_STRING = 1 << 7,
+    ACL_BITMAP = 1 << 8,
+    ACL_HYPERLOGLOG = 1 << 9,
+    ACL_GEO = 1 << 10,
+    ACL_STREAM = 1 << 11,
+    ACL_PUBSUB = 1 << 12,
+    ACL_ADMIN = 1 << 13,
+    ACL_FAST = 1 << 14,
+    ACL_SLOW = 1 << 15,
+    ACL_BLOCKING = 1 << 16,
+    ACL_DANGEROUS = 1 << 17,
+    ACL_CONNECTION = 1 << 18,
+    ACL_TRANSACTION = 1 << 19,
+    ACL_SCRIPTING = 1 << 20,
 };
 
 enum key_spec_flags {
-    KEY_RO = 1 << 0, KEY_RW = 1 << 1, KEY_OW = 1 << 2, KEY_RM = 1 << 3, KEY_ACCESS = 1 << 4,
-    KEY_UPDATE = 1 << 5, KEY_INSERT = 1 << 6, KEY_DELETE = 1 << 7, KEY_NOT_KEY = 1 << 8,
-    KEY_INCOMPLETE = 1 << 9, KEY_VARIABLE = 1 << 10,
+    KEY_RO = 1 << 0,
+    KEY_RW = 1 << 1,
+    KEY_OW = 1 << 2,
+    KEY_RM = 1 << 3,
+    KEY_ACCESS = 1 << 4,
+    KEY_UPDATE = 1 << 5,
+    KEY_INSERT = 1 << 6,
+    KEY_DELETE = 1 << 7,
+    KEY_NOT_KEY = 1 << 8,
+    KEY_INCOMPLETE = 1 << 9,
+    KEY_VARIABLE = 1 << 10,
 };
 
 /* Where keys stand: begin_search by index or keyword, find_keys by range or key count (as Redis 7's
  * key specifications). An unused spec has begin 0. */
 struct key_spec {
     uint16_t flags;
-    int16_t begin;       /* index of the first key (or of the first argument to look for keyword at) */
-    const char *keyword; /* NULL: by index */
+    int16_t begin; /* index of the first key (or of the first argument to look for keyword at) */
+    const char *keyword;       /* NULL: by index */
     int16_t last, step, limit; /* range: last relative to the first (negative: from the end) */
     int16_t keynum_index, keynum_first, keynum_step; /* used instead when keynum_step > 0 */
     const char *notes;
@@ -108,9 +132,10 @@ struct key_spec {
 /* What COMMAND DOCS says of an argument; arguments end with .name NULL. */
 struct command_arg {
     const char *name;
-    const char *type; /* "key", "string", "integer", "double", "pattern", "unix-time", "pure-token", "oneof", "block" */
+    const char *type; /* "key", "string", "integer", "double", "pattern", "unix-time", "pure-token",
+                         "oneof", "block" */
     const char *token, *since;
-    uint8_t flags; /* enum command_arg_flags */
+    uint8_t flags;    /* enum command_arg_flags */
     uint8_t key_spec; /* 1 + index of the key spec, 0: none */
     const struct command_arg *children;
 };
@@ -120,8 +145,8 @@ struct command_stats;
 
 struct command {
     const char *name;
-    command_fn handler;      /* NULL for containers without one of their own */
-    int16_t arity;           /* as Redis counts: the name included, negative: at least */
+    command_fn handler; /* NULL for containers without one of their own */
+    int16_t arity;      /* as Redis counts: the name included, negative: at least */
     uint32_t flags;
     uint32_t acl;
     struct key_spec keys[KEY_SPECS_MAX];
@@ -129,8 +154,8 @@ struct command {
     const char *const *tips; /* NULL-terminated */
     const struct command_arg *args;
     const struct command *subcommands; /* ends with .name NULL */
-    uint16_t id;             /* set at start: index of its statistics */
-    const char *full_name;   /* set at start: "get", "client|list" */
+    uint16_t id;                       /* set at start: index of its statistics */
+    const char *full_name;             /* set at start: "get", "client|list" */
 };
 
 /* ---- table.c ---- */
@@ -147,31 +172,34 @@ void commands_init(void);
 
 /* ---- keys.c ---- */
 #define COMMAND_KEYS_INLINE 16
-/* Indexes into argv of the command's keys; how many, -1: the arguments are malformed ("numkeys" out of
- * range). Writes at most max; call again with more room when the result is larger. */
+/* Indexes into argv of the command's keys; how many, -1: the arguments are malformed ("numkeys" out
+ * of range). Writes at most max; call again with more room when the result is larger. */
 int command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc, uint32_t *out,
                  uint32_t max);
 
 /* ---- dispatch.c ---- */
-/* What is known of a parsed command before it executes: looked up and hashed once, and used twice. */
+/* What is known of a parsed command before it executes: looked up and hashed once, and used twice.
+ */
 struct command_hint {
     const struct command *command; /* NULL: unknown, or not looked up */
     struct key key;                /* the first key, when has_key */
     bool has_key;
 };
-/* Before a burst executes: looks the command up, hashes its first key, prefetches the bucket; then the
- * entry. Results of the prefetches are hints only (design-dataplane, rule 11). */
+/* Before a burst executes: looks the command up, hashes its first key, prefetches the bucket; then
+ * the entry. Results of the prefetches are hints only (design-dataplane, rule 11). */
 void command_prefetch_bucket(struct worker *w, const struct slice *argv, uint32_t argc,
                              struct command_hint *hint);
 void command_prefetch_entry(struct worker *w, const struct command_hint *hint);
-/* Executes one parsed command of a session: arity, authentication, MULTI queue, maxmemory, pause, locks,
- * statistics, slow log; the reply goes to the session's stream. hint may be NULL. When it leaves
- * SESSION_PAUSED set, the command was not executed: its bytes stay unconsumed and come again. */
+/* Executes one parsed command of a session: arity, authentication, MULTI queue, maxmemory, pause,
+ * locks, statistics, slow log; the reply goes to the session's stream. hint may be NULL. When it
+ * leaves SESSION_PAUSED set, the command was not executed: its bytes stay unconsumed and come
+ * again. */
 void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
                      const struct command_hint *hint);
 /* Locks, runs and unlocks for one call whose command is known. */
 void command_run(struct call *c);
-/* The same with statistics, slow log and latency: for one of EXEC's commands, whose keys it extracts. */
+/* The same with statistics, slow log and latency: for one of EXEC's commands, whose keys it
+ * extracts. */
 void command_call_queued(struct call *c);
 /* After SESSION_REPLY_OFF or _SKIP changed. */
 void command_reply_mode_apply(struct session *s);

@@ -164,10 +164,11 @@ void cmd_hello(struct call *c)
     if (h.has_auth && !authenticate(c, h.user, h.password))
         return;
     if (session_needs_auth(c->session)) {
-        reply_error(c->reply, "NOAUTH HELLO must be called with the client already authenticated, "
-                              "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
-                              "authenticate the client and select the RESP protocol version at the "
-                              "same time");
+        reply_error(c->reply,
+                    "NOAUTH HELLO must be called with the client already authenticated, "
+                    "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
+                    "authenticate the client and select the RESP protocol version at the "
+                    "same time");
         return;
     }
     if (h.has_name && !client_name_set(c, h.name))

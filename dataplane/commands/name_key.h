@@ -1,5 +1,5 @@
-/* A command name folded to ASCII lower case in three words, so that lookup compares words instead of
- * characters. Exact: two names are equal if and only if their keys are. */
+/* A command name folded to ASCII lower case in three words, so that lookup compares words instead
+ * of characters. Exact: two names are equal if and only if their keys are. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,7 +35,8 @@ static inline uint64_t name_key_load_short(const uint8_t *p, size_t len)
     }
     uint64_t x = 0;
     if (len > 0)
-        x = p[0] | (uint64_t)p[len / 2] << (8 * (len / 2)) | (uint64_t)p[len - 1] << (8 * (len - 1));
+        x = p[0] | (uint64_t)p[len / 2] << (8 * (len / 2)) |
+            (uint64_t)p[len - 1] << (8 * (len - 1));
     return x;
 }
 

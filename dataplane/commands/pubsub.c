@@ -3,7 +3,8 @@
 #include "session.h"
 #include "subscribe.h"
 
-/* One confirmation; CLIENT REPLY OFF does not silence those. name.data NULL: nothing was subscribed. */
+/* One confirmation; CLIENT REPLY OFF does not silence those. name.data NULL: nothing was
+ * subscribed. */
 static void confirm(struct session *s, const char *kind, struct slice name)
 {
     struct reply r = s->reply;

@@ -1,7 +1,7 @@
 /* What each command cost, per lcore, and error replies by code: INFO commandstats and errorstats.
  *
- * Owner of a row: its lcore (a load and a store, relaxed); any thread sums. Resetting only notes where sums
- * count from, so it never disturbs an lcore. */
+ * Owner of a row: its lcore (a load and a store, relaxed); any thread sums. Resetting only notes
+ * where sums count from, so it never disturbs an lcore. */
 #pragma once
 #include <stdatomic.h>
 #include <stdint.h>
@@ -23,7 +23,8 @@ struct command_totals {
     uint64_t calls, usec, rejected, failed;
 };
 struct command_totals command_stats_sum(const struct node *node, const struct command *cmd);
-/* CONFIG RESETSTAT: sums of commands and errors count from here. Control thread or one lcore at a time. */
+/* CONFIG RESETSTAT: sums of commands and errors count from here. Control thread or one lcore at a
+ * time. */
 void command_stats_reset(const struct node *node);
 
 struct error_total {

@@ -8,11 +8,32 @@
 /* The rows: each *.def uses these words (command.h describes them). */
 #define COMMAND(...) {__VA_ARGS__},
 #define SUB(...) {__VA_ARGS__},
-#define SUBCOMMANDS(...) (struct command[]){__VA_ARGS__{.name = NULL}}
+#define SUBCOMMANDS(...) \
+    (struct command[])   \
+    {                    \
+        __VA_ARGS__      \
+        {                \
+            .name = NULL \
+        }                \
+    }
 /* The type is the first of the rest: a row nests, so no ## may keep its words from expansion. */
-#define ARG(name_, ...) {.name = name_, .type = __VA_ARGS__}
-#define ARGS(...) (const struct command_arg[]){__VA_ARGS__, {.name = NULL}}
-#define TIPS(...) (const char *const[]){__VA_ARGS__, NULL}
+#define ARG(name_, ...)                    \
+    {                                      \
+        .name = name_, .type = __VA_ARGS__ \
+    }
+#define ARGS(...)                \
+    (const struct command_arg[]) \
+    {                            \
+        __VA_ARGS__,             \
+        {                        \
+            .name = NULL         \
+        }                        \
+    }
+#define TIPS(...)         \
+    (const char *const[]) \
+    {                     \
+        __VA_ARGS__, NULL \
+    }
 
 static struct command commands[] = {
 #include "connection.def"
@@ -72,7 +93,8 @@ static void command_number(struct command *cmd, const char *parent)
         keys[1].begin == 0 && !(keys[0].flags & KEY_NOT_KEY) && abs(cmd->arity) > keys[0].begin)
         cmd->flags |= CMD_ONE_KEY;
     /* Arrays of subcommands stand in this file's own writable memory, see SUBCOMMANDS. */
-    for (struct command *sub = (struct command *)(uintptr_t)cmd->subcommands; sub && sub->name; sub++)
+    for (struct command *sub = (struct command *)(uintptr_t)cmd->subcommands; sub && sub->name;
+         sub++)
         command_number(sub, cmd->name);
 }
 

@@ -89,8 +89,8 @@ static void exec_lock(struct call *c, const struct transaction *t)
     ks_lock_many(c->ks, l.slots, l.all ? 0 : l.count, l.all);
 }
 
-/* With the slots held nothing can change any more. A watched key whose time has come is deleted here, which
- * counts as a change unless it was expired when WATCH saw it. */
+/* With the slots held nothing can change any more. A watched key whose time has come is deleted
+ * here, which counts as a change unless it was expired when WATCH saw it. */
 static bool exec_is_clean(struct call *c, struct transaction *t)
 {
     for (struct watched_key *k = t->watched; k; k = k->next)

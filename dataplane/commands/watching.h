@@ -1,6 +1,8 @@
-/* What dispatch tells the slow log and the latency monitor, which stand apart (slowlog.c, latency.c).
+/* What dispatch tells the slow log and the latency monitor, which stand apart (slowlog.c,
+ * latency.c).
  *
- * Owner: the lcore of the worker. Called after a command ran, outside any lock; argv is borrowed. */
+ * Owner: the lcore of the worker. Called after a command ran, outside any lock; argv is borrowed.
+ */
 #pragma once
 #include <stdint.h>
 #include "slice.h"

@@ -63,9 +63,8 @@ void channels_free(struct channels *c)
     if (!c)
         return;
     if (c->grace) {
-        qsbr_synchronize();
         while (!qsbr_grace_passed(c->grace))
-            sched_yield();
+            qsbr_synchronize();
         qsbr_grace_free(c->grace);
     }
     list_free(c->retired);

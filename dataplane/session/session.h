@@ -75,8 +75,8 @@ struct session *session_new(struct worker *w, struct stream *stream);
 /* Ends it: after what is queued was sent (after_reply) or at once. Any time, also on itself:
  * nothing more is executed or replied, the stream itself is closed or aborted by session_reap(). */
 void session_close(struct session *s, bool after_reply);
-/* Frees sessions that are closing, but for those in the lcore's parse list (SESSION_READABLE), which come
- * later; once per loop, after the burst. */
+/* Frees sessions that are closing, but for those in the lcore's parse list (SESSION_READABLE),
+ * which come later; once per loop, after the burst. */
 void session_reap(struct worker *w);
 /* Sends what replies have queued; checks output limits (soft and hard): a client over them is
  * closed, counted and logged. After each burst for every session that executed. */

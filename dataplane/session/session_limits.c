@@ -64,7 +64,7 @@ void session_check_output(struct session *s)
         output_limit_close(s, "hard");
         return;
     }
-    if (bytes > UNAUTHENTICATED_OUTPUT_MAX && session_needs_auth(s)) {
+    if (s->stream->out.len > UNAUTHENTICATED_OUTPUT_MAX && session_needs_auth(s)) {
         output_limit_close(s, "not authenticated");
         return;
     }

@@ -57,17 +57,17 @@ struct worker {
     uint64_t tsc;    /* end of the last command, for the duration of the next */
     struct session_list *sessions;
     struct pubsub *pubsub;
-    struct unix_stream *unix_streams; /* session/unix_stream.h: all of this lcore */
+    struct unix_stream *unix_streams;    /* session/unix_stream.h: all of this lcore */
     struct error_counts *errors;         /* resp/error_counts.h; w: the lcore, r: any */
     struct command_stats *command_stats; /* commands/stats.h; by command id; w: the lcore, r: any */
-    struct slowlog *slowlog;     /* one for all lcores */
-    struct latency *latency;     /* one for all lcores */
-    struct jobs *jobs;           /* commands/job.h */
+    struct slowlog *slowlog;             /* one for all lcores */
+    struct latency *latency;             /* one for all lcores */
+    struct jobs *jobs;                   /* commands/job.h */
     /* Messages in the mailbox; w: publishers, any lcore. */
     _Alignas(64) _Atomic(size_t) publish_in_flight_bytes;
 };
 
-/* Sessions, subscriptions, statistics, slow log and latency tables of a worker whose other fields are
- * set, after commands_init(); false: out of memory. One thread at a time. */
+/* Sessions, subscriptions, statistics, slow log and latency tables of a worker whose other fields
+ * are set, after commands_init(); false: out of memory. One thread at a time. */
 bool worker_tables_new(struct worker *w);
 void worker_tables_free(struct worker *w);
