@@ -28,6 +28,7 @@ struct admin_request {
     struct mailbox *reply_to;
     void (*reply)(struct mail *mail, void *receiver); /* runs on the lcore, frees the request */
     uint64_t session_id;
+    bool local; /* the client came through the unix socket */
     char error[ADMIN_ERROR_SIZE]; /* out: the error reply ("ERR …"), empty when done */
     char *text;                   /* out: malloc, the reply instead of OK; freed with the request */
     size_t text_len;

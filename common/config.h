@@ -15,6 +15,7 @@ enum option_flags {
     WORDS = 1 << 5,      /* a string of several words, joined by one blank */
     EMPTY_ONLY = 1 << 6, /* a string of which only "" is accepted; the help says why */
     OCTAL = 1 << 7,      /* an integer read and printed in base 8 */
+    PROTECTED = 1 << 8,  /* CONFIG SET only as enable-protected-configs says */
 };
 
 enum client_class { CLIENT_NORMAL, CLIENT_REPLICA, CLIENT_PUBSUB, CLIENT_CLASSES };

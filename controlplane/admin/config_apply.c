@@ -66,9 +66,21 @@ static bool set_name_is_given_before(const struct slice *words, uint32_t at)
     return false;
 }
 
+static const char *set_refusal(const struct slice *words, uint32_t at, bool local)
+{
+    enum { PROTECTED_NO, PROTECTED_YES, PROTECTED_LOCAL };
+    int flags = config_option_flags(config_option_find(words[at]));
+    int mode = config_get()->enable_protected_configs;
+    if (flags & FIXED)
+        return "can't set immutable config";
+    if ((flags & PROTECTED) && mode != PROTECTED_YES && !(mode == PROTECTED_LOCAL && local))
+        return "can't set protected config";
+    return set_name_is_given_before(words, at) ? "duplicate parameter" : NULL;
+}
+
 /* Redis looks at all names first: an unknown one is told before any other mistake. More names than
  * there are directives hold a repeated one, so there is no need to look further. */
-static bool set_check_names(const struct slice *words, uint32_t word_count, char *err)
+static bool set_check_names(const struct slice *words, uint32_t word_count, bool local, char *err)
 {
     uint32_t enough = 2 * ((uint32_t)config_option_count() + 1);
     if (word_count > enough)
@@ -81,10 +93,9 @@ static bool set_check_names(const struct slice *words, uint32_t word_count, char
                           (const char *)name.data);
     }
     for (uint32_t i = 0; i < word_count; i += 2) {
-        if (config_option_flags(config_option_find(words[i])) & FIXED)
-            return refuse_set(err, words[i], "can't set immutable config");
-        if (set_name_is_given_before(words, i))
-            return refuse_set(err, words[i], "duplicate parameter");
+        const char *reason = set_refusal(words, i, local);
+        if (reason)
+            return refuse_set(err, words[i], reason);
     }
     return true;
 }
@@ -111,7 +122,7 @@ static bool set_take_effect(struct config *next, const struct config *before, ch
     return true;
 }
 
-bool config_apply_set(const struct slice *words, uint32_t word_count,
+bool config_apply_set(const struct slice *words, uint32_t word_count, bool local,
                       char err[CONFIG_APPLY_ERROR_SIZE])
 {
     char reason[CONFIG_ERROR_SIZE];
@@ -119,7 +130,7 @@ bool config_apply_set(const struct slice *words, uint32_t word_count,
     err[0] = '\0';
     if (word_count == 0 || word_count % 2 != 0)
         return refuse(err, "ERR syntax error");
-    if (!set_check_names(words, word_count, err))
+    if (!set_check_names(words, word_count, local, err))
         return false;
     struct config *next = config_copy(before);
     for (uint32_t i = 0; i < word_count; i += 2) {

@@ -11,6 +11,7 @@
 bool config_apply_boot(struct config *config, char err[CONFIG_APPLY_ERROR_SIZE]);
 
 /* CONFIG SET: words are name, value pairs; all are set, checked, published and take effect, or
- * none. False: err is the error reply ("ERR …"), worded as Redis does. */
-bool config_apply_set(const struct slice *words, uint32_t word_count,
+ * none. local: the client came through the unix socket. False: err is the error reply ("ERR …"),
+ * worded as Redis does. */
+bool config_apply_set(const struct slice *words, uint32_t word_count, bool local,
                       char err[CONFIG_APPLY_ERROR_SIZE]);

@@ -111,7 +111,7 @@ static void test_a_file_is_read(void **state)
     expect_option(config, "save", "");
     expect_option(config, "timeout", "2");
     expect_option(config, "client-output-buffer-limit",
-                 "normal 1 2 3 slave 268435456 67108864 60 pubsub 4 5 6");
+                  "normal 1 2 3 slave 268435456 67108864 60 pubsub 4 5 6");
     config_free(config);
 }
 

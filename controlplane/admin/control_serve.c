@@ -28,7 +28,7 @@ static bool serve(struct admin_server *admin, struct admin_request *request)
         return false;
     switch (request->kind) {
     case ADMIN_CONFIG_SET:
-        (void)config_apply_set(request->words, request->word_count, request->error);
+        (void)config_apply_set(request->words, request->word_count, request->local, request->error);
         return true;
     case ADMIN_CONFIG_REWRITE:
         serve_rewrite(server, request);

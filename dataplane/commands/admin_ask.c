@@ -42,6 +42,7 @@ void admin_ask(struct call *c, enum admin_kind kind, const struct slice *words, 
     request->reply_to = &c->worker->mailbox;
     request->reply = ask_reply;
     request->session_id = c->session->id;
+    request->local = (c->session->flags & SESSION_UNIX) != 0;
     session_park(c->session, request, ask_cancel);
     admin_request_post(c->worker->node->control, request);
 }
