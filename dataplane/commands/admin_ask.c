@@ -1,12 +1,27 @@
 #include "admin_ask.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "check.h"
+#include "latency.h"
 #include "session.h"
+#include "stats.h"
 
 /* The client ends first: the answer finds nobody. */
 static void ask_cancel(struct session *s)
 {
     s->parked = NULL;
+}
+
+/* What the lcores count is reset here, the node's counters were on the control thread. Two at a
+ * time would get in each other's way, and mean the same. */
+static void statistics_reset(const struct node *node)
+{
+    static atomic_flag busy = ATOMIC_FLAG_INIT;
+    if (atomic_flag_test_and_set_explicit(&busy, memory_order_acquire))
+        return;
+    command_stats_reset(node);
+    latency_histograms_reset(node->latency);
+    atomic_flag_clear_explicit(&busy, memory_order_release);
 }
 
 static void ask_answer(struct reply *r, const struct admin_request *request)
@@ -23,7 +38,10 @@ static void ask_answer(struct reply *r, const struct admin_request *request)
 static void ask_reply(struct mail *mail, void *receiver)
 {
     struct admin_request *request = container_from(mail, struct admin_request, mail);
-    struct session *s = session_by_id(receiver, request->session_id);
+    struct worker *w = receiver;
+    struct session *s = session_by_id(w, request->session_id);
+    if (request->kind == ADMIN_CONFIG_RESETSTAT)
+        statistics_reset(w->node);
     if (s && s->parked == request) {
         ask_answer(&s->reply, request);
         session_unpark(s);
