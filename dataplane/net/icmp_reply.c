@@ -9,12 +9,7 @@
 struct rte_mbuf *icmp_reply_begin(struct netif *n, struct rte_mbuf *m, const struct ip_packet *p)
 {
     bool chains = n->queue->info->caps & PORT_TX_MULTI_SEG;
-    if (m->pkt_len - WIRE_ETH_LEN > n->config.mtu) {
-        n->stats->rx_icmp_ignored++;
-        net_buf_drop(m);
-        return NULL;
-    }
-    if (m->nb_segs > 1 && !chains) {
+    if (m->nb_segs > 1 && !chains && m->pkt_len - WIRE_ETH_LEN <= n->config.mtu) {
         struct rte_mbuf *copy = rte_pktmbuf_copy(m, n->queue->pool, 0, UINT32_MAX);
         net_buf_drop(m);
         if (copy == NULL || copy->nb_segs > 1) {
@@ -43,7 +38,10 @@ void icmp_reply_send(struct netif *n, struct rte_mbuf *m, uint32_t icmp_at, uint
     icmp->checksum = (uint16_t)~net_sum_fold(sum);
     m->ol_flags = 0;
     m->tx_offload = 0;
-    net_send(n, m);
+    if (m->pkt_len - WIRE_ETH_LEN > n->config.mtu)
+        net_send_in_fragments(n, m, icmp_at);
+    else
+        net_send(n, m);
 }
 
 void icmp_error_deliver(struct netif *n, const struct rte_mbuf *m, uint32_t ports_at,

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include "net_input.h"
 
-/* Whether the port can send this frame: not above the MTU, and one buffer where it takes no chains.
- * Takes m; returns it or a copy that may be written, NULL (counted) when it cannot be answered. */
+/* Takes m; returns it or a copy whose headers may be written, one buffer where the port takes no
+ * chains and the reply leaves whole. NULL (counted): no buffers. */
 struct rte_mbuf *icmp_reply_begin(struct netif *n, struct rte_mbuf *m, const struct ip_packet *p);
 /* Turns addresses of Ethernet around, the type into type, mends the checksum for that, and sends.
  */

@@ -13,6 +13,11 @@ bool route_on_link(const struct netif *n, const struct ip_addr *a);
 /* Queues a finished frame. Takes ownership. */
 void net_send(struct netif *n, struct rte_mbuf *m);
 
+/* Sends a frame with a payload above the MTU as copies of its pieces; header_len: Ethernet and IP
+ * header (20 or 40 bytes). Pieces for which there is no buffer are not sent (counted). Takes
+ * ownership. */
+void net_send_in_fragments(struct netif *n, struct rte_mbuf *m, uint32_t header_len);
+
 /* Writes an Ethernet header; type in host order. The bytes behind it. */
 uint8_t *eth_header_put(const struct netif *n, uint8_t *frame, const uint8_t dst[6], uint16_t type);
 /* Writes IPv4 and IPv6 headers of packets that are not TCP, checksum included; the bytes behind. */

@@ -46,6 +46,7 @@ struct netif *netif_new(struct port_queue *q, const struct netif_config *c, cons
     n->l4_arg = l4_arg;
     n->link_local = link_local_of(c->mac);
     n->mask4 = mask4_of(c->prefix4);
+    n->fragment_id = (uint32_t)(c->seed >> 32 ^ c->seed);
     if (n->stats == NULL || n->limits == NULL || n->neighbours == NULL || n->reassembly == NULL) {
         netif_free(n);
         return NULL;

@@ -53,7 +53,7 @@ struct netif_config {
     unsigned prefix6;
     uint8_t mac[6];
     uint16_t mtu;
-    uint64_t seed; /* jitter of probes, hash of the neighbour table */
+    uint64_t seed; /* hash of the neighbour table, identifications */
     const struct flow_steering *steering; /* required; outlives the netif */
     uint16_t lcore;                       /* whose netif this is */
 };
@@ -80,6 +80,7 @@ struct netif {
     struct reassembly *reassembly;
     struct net_limits *limits; /* token buckets of what strangers can make us send */
     uint32_t mask4;            /* network byte order */
+    uint32_t fragment_id;      /* of the last datagram sent in fragments */
     uint16_t tx_count;
     uint64_t tx_progress_us;   /* when the port last took a frame, or the first one began to wait */
     struct rte_mbuf *tx[NET_TX_QUEUE_MAX];
