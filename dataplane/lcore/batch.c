@@ -140,8 +140,8 @@ static bool batch_parse_one(struct batch *b, struct batch_input *in,
         in->parsed += cmd.consumed;
         if (cmd.argv == room)
             b->slice_count += cmd.argc;
-        else
-            *table_borrowed = true; /* the parser's own table: valid until the next parse */
+        /* The parser's own table or unquoted bytes: valid until the next parse. */
+        *table_borrowed = resp_parser_lends(&s->parser);
         return true;
     }
     case RESP_NOTHING:
@@ -164,11 +164,7 @@ static uint32_t batch_parse_session(struct lcore *l, struct batch *b, struct bat
     bool more = true;
     while (more && !in->held && parsed < BATCH_SESSION_COMMANDS &&
            !(s->flags & (SESSION_CLOSING | SESSION_CLOSE_AFTER_REPLY))) {
-        struct resp_limits limits = {
-            .bulk_max_bytes = l->worker.config->proto_max_bulk_len,
-            .inline_max_bytes = 65536,
-            .authenticated = (s->flags & SESSION_AUTHENTICATED) != 0,
-        };
+        struct resp_limits limits = session_parse_limits(s);
         bool table_borrowed = false;
         more = batch_parse_one(b, in, &limits, &table_borrowed);
         parsed++;
