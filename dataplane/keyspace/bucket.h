@@ -26,7 +26,8 @@ struct bucket {
 };
 _Static_assert(sizeof(struct bucket) == CACHE_LINE, "a bucket is one cache line");
 
-#define WORD_POINTER UINT64_C(0x0000fffffffffff0)
+/* Entries are aligned to 8 bytes only: that is what the smallest allocation class gives. */
+#define WORD_POINTER UINT64_C(0x0000fffffffffff8)
 #define WORD_CHAIN UINT64_C(1)    /* points to a bucket */
 #define WORD_VOLATILE UINT64_C(2) /* the entry has an expiry */
 #define WORD_TAG_SHIFT 56

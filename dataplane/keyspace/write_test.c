@@ -39,6 +39,20 @@ static void test_encodings(void **state)
     assert_int_equal(entry_encoding(ks_get(ks, &key, 0)), ENC_EMBSTR);
 }
 
+/* The smallest entries come from an allocation class that is aligned to 8 bytes only. */
+static void test_smallest_entries(void **state)
+{
+    struct ks *ks = ks_of(state);
+    for (int i = 0; i < 64; i++)
+        test_set(ks, test_key("%c", ' ' + i), "1", EXPIRY_NONE);
+    for (int i = 0; i < 64; i++) {
+        struct key key = test_key("%c", ' ' + i);
+        const struct entry *e = ks_get(ks, &key, 0);
+        assert_non_null(e);
+        assert_true(slice_equal(entry_key(e), key.name));
+    }
+}
+
 static void test_large_strings(void **state)
 {
     struct ks *ks = ks_of(state);
@@ -277,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_encodings, ks_setup, ks_teardown),
+        cmocka_unit_test_setup_teardown(test_smallest_entries, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_large_strings, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_detach_moves_the_object, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_object_accounting, ks_setup, ks_teardown),
