@@ -4,10 +4,8 @@
 
 #define SLOT_BITS 8
 #define SLOT_MASK (TCP_WHEEL_SLOTS - 1)
-/* Distances that a level can hold without the slot of now being taken for the one a turn later. */
-#define LEVEL0_SPAN TCP_WHEEL_SLOTS
-#define LEVEL1_SPAN ((uint64_t)(TCP_WHEEL_SLOTS - 1) << SLOT_BITS)
-#define LEVEL2_SPAN ((uint64_t)(TCP_WHEEL_SLOTS - 2) << (2 * SLOT_BITS))
+/* The longest that the last level holds. */
+#define SPAN_MAX ((uint64_t)(TCP_WHEEL_SLOTS - 2) << (2 * SLOT_BITS))
 
 void tcp_wheel_init(struct tcp_wheel *w, uint64_t now_ms)
 {
@@ -15,14 +13,15 @@ void tcp_wheel_init(struct tcp_wheel *w, uint64_t now_ms)
     w->now_ms = now_ms;
 }
 
+/* The first level on which at_ms lies less than a turn ahead, counted in that level's slots: the slot of
+ * now is then never taken for the one a turn later, and what comes up early goes down a level. */
 static uint32_t slot_for(const struct tcp_wheel *w, uint64_t at_ms)
 {
-    uint64_t delta = at_ms - w->now_ms;
-    if (delta < LEVEL0_SPAN)
-        return at_ms & SLOT_MASK;
-    if (delta < LEVEL1_SPAN)
-        return TCP_WHEEL_SLOTS + ((at_ms >> SLOT_BITS) & SLOT_MASK);
-    return 2 * TCP_WHEEL_SLOTS + ((at_ms >> (2 * SLOT_BITS)) & SLOT_MASK);
+    uint32_t level = 0;
+    while (level + 1 < TCP_WHEEL_LEVELS &&
+           (at_ms >> (level * SLOT_BITS)) - (w->now_ms >> (level * SLOT_BITS)) >= TCP_WHEEL_SLOTS)
+        level++;
+    return level * TCP_WHEEL_SLOTS + ((at_ms >> (level * SLOT_BITS)) & SLOT_MASK);
 }
 
 void tcp_wheel_insert(struct tcp *t, struct tcp_conn *c, uint32_t deadline_ms)
@@ -33,8 +32,8 @@ void tcp_wheel_insert(struct tcp *t, struct tcp_conn *c, uint32_t deadline_ms)
         w->now_ms = t->now_ms;
     int32_t delta = (int32_t)(deadline_ms - (uint32_t)w->now_ms);
     uint64_t at_ms = delta > 0 ? w->now_ms + (uint32_t)delta : w->now_ms;
-    if (at_ms - w->now_ms >= LEVEL2_SPAN)
-        at_ms = w->now_ms + LEVEL2_SPAN;
+    if (at_ms - w->now_ms >= SPAN_MAX)
+        at_ms = w->now_ms + SPAN_MAX;
     uint32_t slot = slot_for(w, at_ms);
     CHECK_DEBUG(c->wheel_slot == 0);
     c->wheel_slot = (uint16_t)(slot + 1);
