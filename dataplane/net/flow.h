@@ -1,7 +1,8 @@
-/* Who owns a flow: a pure function of its 4-tuple, the same on every lcore (design-dataplane, rule 1).
+/* Who owns a flow: a pure function of its 4-tuple, the same on every lcore.
  *
- * The Toeplitz hash (as NICs compute RSS) under one node-wide key goes through one indirection table
- * to an lcore. The hash is also the key of the connection table. Read-only after flow_init(). */
+ * The Toeplitz hash (as NICs compute RSS) under one node-wide key goes through one indirection
+ * table to an lcore. The hash is also the key of the connection table. Read-only after flow_init().
+ */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,15 +40,15 @@ static inline uint16_t flow_owner_of_hash(const struct flow_steering *f, uint32_
 }
 
 /* The lcore that owns a received frame, before any lookup: TCP by its tuple (hash stored in
- * mbuf->hash.rss with RTE_MBUF_F_RX_RSS_HASH set; an offloaded hash is used when rx_hash says that the
- * port's is ours), ICMP and ICMPv6 errors by the quoted tuple, fragments by their addresses (and again
- * after reassembly), everything else (ARP, ND, echo, garbage) lcore 0. Never fails, reads only what
- * is there. */
+ * mbuf->hash.rss with RTE_MBUF_F_RX_RSS_HASH set; an offloaded hash is used when rx_hash says that
+ * the port's is ours), ICMP and ICMPv6 errors by the quoted tuple, fragments by their addresses
+ * (and again after reassembly), everything else (ARP, ND, echo, garbage) lcore 0. Never fails,
+ * reads only what is there. */
 uint16_t flow_owner_of_frame(const struct flow_steering *f, struct rte_mbuf *m, bool rx_hash);
 
-/* A local port in [FLOW_PORT_FIRST, 65535] for an outgoing connection that hashes back to lcore: tries
- * from *cursor on and leaves it after the hit, the port also in t->local_port; 0 when in_use refuses
- * all. At most one round over the range. */
+/* A local port in [FLOW_PORT_FIRST, 65535] for an outgoing connection that hashes back to lcore:
+ * tries from *cursor on and leaves it after the hit, the port also in t->local_port; 0 when in_use
+ * refuses all. At most one round over the range. */
 #define FLOW_PORT_FIRST 32768
 uint16_t flow_pick_port(const struct flow_steering *f, struct flow_tuple *t, uint16_t lcore,
                         uint16_t *cursor, bool (*in_use)(void *arg, uint16_t port), void *arg);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <rte_mbuf.h>
 #include "check.h"
+#include "net_fuzz.h"
 #include "test_port.h"
 
 static struct test_net net;
@@ -201,8 +202,6 @@ static void run_record(uint8_t kind, const uint8_t *bytes, uint16_t len)
     netif_validate(net.nif);
     CHECK(netif_deadline_us(net.nif) > net.nif->now_us || (kind & 7) != 5);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
