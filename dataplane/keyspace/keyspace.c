@@ -14,6 +14,7 @@ static void *pages_new(size_t size)
 
 struct keyspace *keyspace_new(const struct object_ops *const ops[OBJ_TYPES])
 {
+    ks_mem_init();
     struct keyspace *k = pages_new(sizeof(*k));
     if (!k)
         return NULL;

@@ -6,6 +6,10 @@
 
 #ifdef SW_SANITIZE
 
+void ks_mem_init(void)
+{
+}
+
 void ks_mem_attach(unsigned index)
 {
     CHECK(index < LCORES_MAX);
@@ -36,6 +40,29 @@ size_t ks_mem_usable(size_t size)
 
 #else
 #include <jemalloc/jemalloc.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/* How long freed pages are kept: long, since what is evicted or overwritten now is allocated again
+ * soon, and giving pages back costs system calls and page faults. */
+#define DECAY_MS 30000
+
+void ks_mem_init(void)
+{
+    /* Pages go back on jemalloc's own threads, never on an lcore. Where that is not to be had,
+     * lcores do it: slower, not wrong. */
+    bool on = true;
+    (void)mallctl("background_thread", NULL, NULL, &on, sizeof(on));
+}
+
+static void arena_decay_set(unsigned arena)
+{
+    char name[64];
+    ssize_t decay_ms = DECAY_MS;
+    snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", arena);
+    (void)mallctl(name, NULL, NULL, &decay_ms, sizeof(decay_ms));
+}
 
 void ks_mem_attach(unsigned index)
 {
@@ -47,6 +74,7 @@ void ks_mem_attach(unsigned index)
     if (arena == 0) {
         if (mallctl("arenas.create", &arena, &size, NULL, 0) != 0)
             return; /* the arenas that jemalloc hands out itself do as well */
+        arena_decay_set(arena);
         atomic_store_explicit(&arena_of[index], arena, memory_order_relaxed);
     }
     (void)mallctl("thread.arena", NULL, NULL, &arena, sizeof(arena));

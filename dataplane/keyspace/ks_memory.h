@@ -5,6 +5,8 @@
 #pragma once
 #include <stddef.h>
 
+/* Once, before any lcore starts, on a thread whose CPUs helpers may use. */
+void ks_mem_init(void);
 /* The calling thread allocates from lcore index's arena from now on. */
 void ks_mem_attach(unsigned index);
 
