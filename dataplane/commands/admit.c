@@ -12,7 +12,8 @@
 
 /* ---- refusing ---- */
 
-/* A refused command inside MULTI makes EXEC fail; a refused EXEC ends the transaction. */
+/* A refused command inside MULTI makes EXEC fail; a refused EXEC ends the transaction, even when there is
+ * none, and says so. */
 static enum admit_result refuse(struct call *c, const char *text)
 {
     struct session *s = c->session;
@@ -20,7 +21,7 @@ static enum admit_result refuse(struct call *c, const char *text)
         s->flags |= SESSION_MULTI_FAILED;
     if (c->command)
         stat_add(&c->worker->command_stats[c->command->id].rejected, 1);
-    if (c->command && c->command->flags & CMD_EXEC && s->flags & SESSION_MULTI) {
+    if (c->command && c->command->flags & CMD_EXEC) {
         transaction_discard(s);
         reply_errorf(c->reply, "EXECABORT Transaction discarded because of: %s",
                      strncmp(text, "ERR ", 4) == 0 ? text + 4 : text);
@@ -136,10 +137,9 @@ static enum admit_result resolve(struct call *c)
     if (!c->command->subcommands || c->argc == 1)
         return ADMIT_RUN;
     const struct command *sub = command_sub_lookup(c->command, c->argv[1]);
-    if (!sub && !c->command->handler)
+    if (!sub)
         return refuse_unknown_sub(c);
-    if (sub)
-        c->command = sub;
+    c->command = sub;
     return ADMIT_RUN;
 }
 

@@ -63,6 +63,9 @@ static void refused_commands_abort(void **state)
 
 static void misplaced_commands_are_refused(void **state)
 {
+    TEST_SAYS(a, "EXEC x\r\n",
+              "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' "
+              "command\r\n");
     TEST_SAYS(a, "EXEC\r\nDISCARD\r\n",
               "-ERR EXEC without MULTI\r\n-ERR DISCARD without MULTI\r\n");
     TEST_SAYS(
