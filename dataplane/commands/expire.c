@@ -17,8 +17,7 @@ static bool parse_conditions(struct call *c, unsigned *conditions)
         while (w < count_of(words) && !slice_equal_word(c->argv[i], words[w].word))
             w++;
         if (w == count_of(words)) {
-            int shown = c->argv[i].len > 128 ? 128 : (int)c->argv[i].len;
-            reply_errorf(c->reply, "ERR Unsupported option %.*s", shown,
+            reply_errorf(c->reply, "ERR Unsupported option %.*s", (int)c->argv[i].len,
                          (const char *)c->argv[i].data);
             return false;
         }

@@ -9,6 +9,7 @@
 
 #define HEADER_MAX (NUMBER_TEXT_SIZE + 3) /* kind, digits, CRLF */
 #define ERROR_TEXT_MAX 1024
+#define ERROR_TEXT_LONG_MAX (1 << 20)
 
 /* A bulk that is copied in one piece: above, only its header must be contiguous. */
 #define BULK_ONE_PIECE_MAX 4096
@@ -133,9 +134,19 @@ void reply_errorf(struct reply *r, const char *format, ...)
     char text[ERROR_TEXT_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    reply_error(r, text);
+    /* Some texts quote an argument, however long; over the bound they are cut. */
+    char *longer = NULL;
+    if (likely_false(len >= (int)sizeof(text)) && len < ERROR_TEXT_LONG_MAX)
+        longer = malloc((size_t)len + 1);
+    if (longer) {
+        va_start(args, format);
+        vsnprintf(longer, (size_t)len + 1, format, args);
+        va_end(args);
+    }
+    reply_error(r, longer ? longer : text);
+    free(longer);
 }
 
 void reply_i64(struct reply *r, int64_t value)

@@ -58,7 +58,9 @@ class Pair:
 
     def check(self, command, a, b):
         if not equal(command, a, b):
-            raise Difference("command %r\n  ours   %r\n  theirs %r" % (command, a, b))
+            keys = [set(c.call("KEYS", "*") or ()) for c in self.clients] if self.queued is None else [set(), set()]
+            raise Difference("command %r\n  ours   %r\n  theirs %r\n  keys only here %r, only there %r" %
+                             (command, a, b, keys[0] - keys[1], keys[1] - keys[0]))
 
     def deep_check(self):
         digests = [c.call("DEBUG", "DIGEST") for c in self.clients]
