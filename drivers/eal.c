@@ -105,6 +105,8 @@ static void signals_ignore(void)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     struct sigaction now;
     sigaction(SIGIO, &ignore, NULL);
+    /* virtio-user writes to its peer's socket even when the peer has gone. */
+    sigaction(SIGPIPE, &ignore, NULL);
     for (int signo = SIGRTMIN; signo <= SIGRTMAX; signo++)
         if (sigaction(signo, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
             sigaction(signo, &ignore, NULL);

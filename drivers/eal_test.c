@@ -141,6 +141,8 @@ static void test_signals(void **state)
     struct sigaction now;
     assert_int_equal(sigaction(SIGIO, NULL, &now), 0);
     assert_true(now.sa_handler == SIG_IGN);
+    assert_int_equal(sigaction(SIGPIPE, NULL, &now), 0);
+    assert_true(now.sa_handler == SIG_IGN);
     for (int signo = SIGRTMIN; signo <= SIGRTMAX; signo++) {
         assert_int_equal(sigaction(signo, NULL, &now), 0);
         assert_true(now.sa_handler != SIG_DFL);
