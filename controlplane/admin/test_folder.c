@@ -26,8 +26,8 @@ void test_folder_remove(struct test_folder *folder)
 
 const char *test_path(const struct test_folder *folder, const char *name)
 {
-    static char paths[4][TEST_PATH_SIZE];
-    static int next;
+    static _Thread_local char paths[4][TEST_PATH_SIZE];
+    static _Thread_local int next;
     char *path = paths[next++ % 4];
     CHECK(snprintf(path, TEST_PATH_SIZE, "%s/%s", folder->path, name) < TEST_PATH_SIZE);
     return path;

@@ -11,7 +11,7 @@ struct test_folder {
 void test_folder_make(struct test_folder *folder);
 /* And everything in it; it has no folders in it. */
 void test_folder_remove(struct test_folder *folder);
-/* "folder/name"; the text lives until the next call but three. */
+/* "folder/name"; the text lives until the same thread's next call but three. */
 const char *test_path(const struct test_folder *folder, const char *name);
 void test_file_write(const char *path, const char *data, size_t len);
 /* The whole file, NUL-terminated; the caller frees it. */

@@ -7,6 +7,7 @@
 #include "slowlog.h"
 #include "stats.h"
 #include "subscribe.h"
+#include "unix_stream.h"
 
 static bool shared_tables_new(struct worker *w)
 {
@@ -45,6 +46,7 @@ void worker_tables_free(struct worker *w)
     if (!w->sessions)
         return; /* never made */
     session_list_free(w->sessions);
+    unix_streams_free(w);
     jobs_free(w->jobs);
     pubsub_free(w->pubsub);
     free(w->errors);
