@@ -30,17 +30,21 @@ SAME_AS_REDIS = [
     ("row 8: unbalanced quotes", b'SET k "unbalanced\r\n'),
     ("row 8: text behind quotes", b'SET k "a"b\r\n'),
     ("row 8: quoted escapes", b'ECHO "\\x41\\n\\"z"\r\n' + PING),
-    ("row 8: NUL inside an inline command", b"PI\x00NG\r\n" + PING),
     ("row 8: long multibulk count line", b"*" + b"1" * 70000),
     ("row 8: long bulk length line", b"*1\r\n$" + b"1" * 70000),
-    ("row 15: TLS ClientHello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40 + b"\r\n"),
-    ("row 15: a bus frame", b"RCmb\x00\x00\x08\xd0\x00\x01" + b"\x00" * 100 + b"\r\n"),
     ("row 16: HELLO 4", b"HELLO 4\r\n" + PING),
     ("row 16: HELLO with a strange option", b"HELLO 3 WHAT\r\n" + PING),
     ("row 17: line ends in a command name", b"*1\r\n$6\r\na\r\nb\r\n\r\n" + PING),
     ("row 17: line ends in arguments", b"*2\r\n$3\r\nfoo\r\n$4\r\n\r\n\r\n\r\n" + PING),
     ("row 18: wrong arity", b"GET\r\nSET k\r\nOBJECT\r\nCLIENT NOSUCH\r\n" + PING),
     ("one pipeline, errors between", b"INCR\r\n" + GET + b"NOSUCH a b c\r\n" + PING),
+]
+
+# Stock Redis waits in silence for more; here each gets an error and the end.
+ERROR_AND_END = [
+    ("row 8: NUL inside an inline command", b"PI\x00NG\r\n" + PING),
+    ("row 15: TLS ClientHello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40 + b"\r\n"),
+    ("row 15: a bus frame", b"RCmb\x00\x00\x08\xd0\x00\x01" + b"\x00" * 100 + b"\r\n"),
 ]
 
 
@@ -70,6 +74,8 @@ def outcome(host, port, data, chunk):
 def main():
     host, redis_port = sys.argv[1], int(sys.argv[2])
     neighbour = Client(host)
+    Client("127.0.0.1", redis_port).call("FLUSHALL")
+    neighbour.call("FLUSHALL")
     failed = 0
 
     def check(name, good, what=""):
@@ -86,6 +92,13 @@ def main():
             # A reset may overtake the last reply on either side; what arrived must agree.
             same = ours[1] == theirs[1] and (ours[0] == theirs[0] or (ours[1] and b"" in (ours[0], theirs[0])))
             check(name + (" (byte by byte)" if chunk == 1 else ""), same, "\n   ours   %r\n   theirs %r" % (ours, theirs))
+
+    for name, data in ERROR_AND_END:
+        received, closed = outcome(host, 6379, data, len(data))
+        check(name, received.startswith(b"-ERR Protocol error") and closed, repr((received, closed)))
+    for line in (b"POST / HTTP/1.1\r\n", b"Host: localhost\r\n"):
+        received, closed = outcome(host, 6379, line + PING, 1000)
+        check("row 14: %r ends the connection" % line, closed and b"PONG" not in received, repr(received))
 
     # Row 9: a valid pipeline, split at every offset.
     pipeline = b"SET k v\r\n" + GET + PING + b"*3\r\n$6\r\nAPPEND\r\n$1\r\nk\r\n$3\r\n\r\n1\r\n" + GET
