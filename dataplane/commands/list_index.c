@@ -207,8 +207,12 @@ static bool parse_pos(struct call *c, struct pos_args *p)
 static uint64_t reply_positions(struct call *c, const struct quicklist *q, const struct pos_args *p)
 {
     bool forward = p->rank > 0;
-    uint64_t skip = (forward ? (uint64_t)p->rank : 0 - (uint64_t)p->rank) - 1;
-    uint64_t wanted = p->count < 0 ? 1 : p->count == 0 ? UINT64_MAX : (uint64_t)p->count;
+    /* The one rank without a positive counterpart: Redis 7.0 takes all matches for wanted then. */
+    bool overflows = p->rank == INT64_MIN;
+    uint64_t skip = overflows ? 0 : (uint64_t)(forward ? p->rank : -p->rank) - 1;
+    uint64_t wanted = p->count < 0 ? 1 : UINT64_MAX;
+    if (p->count > 0 && !overflows)
+        wanted = (uint64_t)p->count;
     uint64_t looked_max = p->length_max ? (uint64_t)p->length_max : UINT64_MAX;
     uint64_t replied = 0;
     struct listpack_needle needle = listpack_needle(c->argv[2]);

@@ -115,7 +115,8 @@ static void values_are_found_removed_and_inserted(void **state)
     SAYS("lpos l a count 0", "*3\r\n:0\r\n:2\r\n:4\r\n");
     SAYS("lpos l a count 2 rank -1", "*2\r\n:4\r\n:2\r\n");
     SAYS("lpos l a count 0 maxlen 3", "*2\r\n:0\r\n:2\r\n");
-    SAYS("lpos l a rank -9223372036854775808", "$-1\r\n");
+    SAYS("lpos l a rank -9223372036854775808", ":4\r\n");
+    SAYS("lpos l a rank -9223372036854775808 count 1", "*3\r\n:4\r\n:2\r\n:0\r\n");
     SAYS("lpos l x", "$-1\r\n");
     SAYS("lpos l x count 1", "*0\r\n");
     SAYS("lpos none a count 1", "*0\r\n");
