@@ -147,8 +147,10 @@ static void lcore_wind_down(struct lcore *l)
     tcp_unlisten(l->tcp, l->config.tcp_port);
     session_each(&l->worker, lcore_end_session, NULL);
     uint64_t until_us = clock_now_us() + CLOSE_WAIT_US;
-    while (clock_now_us() < until_us && tcp_stats(l->tcp)->conns_open > 0)
+    do {
         (void)lcore_round(l);
+    } while (clock_now_us() < until_us &&
+             (tcp_stats(l->tcp)->conns_open > 0 || l->worker.unix_streams != NULL));
 }
 
 int lcore_run(void *arg)
