@@ -17,7 +17,10 @@
 #include "process.h"
 #include "qsbr.h"
 #include "rng.h"
+#include "unix_pump.h"
 #include "unix_stream.h"
+
+#define FILES_BESIDES 1024 /* open files that are not clients of the unix socket */
 
 static const char usage_text[] = "Usage: slotwire [FILE] [--directive value ...]\n"
                                  "       slotwire --test-config FILE [--directive value ...]\n"
@@ -87,7 +90,10 @@ static struct config *configuration_read(int argc, char **argv, char path[PATH_M
     loaded = loaded && config_args_load(config, argc - has_file, argv + has_file, err);
     if (loaded && config_validate(config, err))
         return config;
-    fprintf(stderr, "%s\n", err);
+    if (loaded)
+        fail(err);
+    else
+        fprintf(stderr, "%s\n", err);
     config_free(config);
     return NULL;
 }
@@ -223,6 +229,7 @@ int main(int argc, char **argv)
         return fail(err);
     if (!config_apply_boot(config, err))
         return fail(err);
+    process_files_limit(UNIX_CLIENTS_MAX + FILES_BESIDES);
     clock_init();
     metrics_attach(LCORES_MAX - 1);
     config_publish(config);
@@ -232,7 +239,8 @@ int main(int argc, char **argv)
     qsbr_register();
     int status = node_run(path);
     process_pidfile_remove();
-    log_notice("slotwire is now ready to exit, bye bye...");
+    if (status == EXIT_SUCCESS)
+        log_notice("slotwire is now ready to exit, bye bye...");
     log_close();
     return status;
 }

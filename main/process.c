@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +62,15 @@ void process_ready(void)
     (void)!write(ready_fd, "", 1);
     close(ready_fd);
     ready_fd = -1;
+}
+
+void process_files_limit(unsigned files)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= files)
+        return;
+    limit.rlim_cur = limit.rlim_max < files ? limit.rlim_max : files;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 bool process_pidfile_write(const char *path, char *err, size_t err_size)

@@ -10,6 +10,9 @@ bool process_background(char *err, size_t err_size);
 /* The node runs: a waiting parent exits with 0, the terminal is let go. */
 void process_ready(void);
 
+/* Room for that many open files, or as many as the hard limit allows. */
+void process_files_limit(unsigned files);
+
 /* Writes the pid; path "": nothing. Its place is remembered as it is now, for the removal. False:
  * err. */
 bool process_pidfile_write(const char *path, char *err, size_t err_size);

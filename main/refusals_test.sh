@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# What the node refuses to start with: exit code 1, a reason on standard error, the file untouched.
+# Needs no rights: nothing here comes as far as the port.
+set -u
+node=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+failed=0
+
+# refused WANTED ARGS...: WANTED is part of what it says.
+refused() {
+  local wanted=$1 said code
+  shift
+  [ -f a.conf ] && cp a.conf before.conf
+  said=$("$node" "$@" 2>&1 < /dev/null)
+  code=$?
+  if [ $code -ne 1 ] || [[ $said != *"$wanted"* ]]; then
+    echo "FAILED: slotwire $* gave $code and said: $said (wanted: $wanted)"
+    failed=1
+  fi
+  if [ -f a.conf ] && ! cmp -s a.conf before.conf; then
+    echo "FAILED: slotwire $* changed its file"
+    failed=1
+  fi
+}
+
+# line WANTED LINE: a file with that line.
+line() {
+  printf '# mine\n%b\n' "$2" > a.conf
+  refused "$1" a.conf
+  refused "$1" --test-config a.conf
+}
+
+line "Bad directive or wrong number of arguments" "nonsense 1"
+line "argument must be a memory value" "maxmemory 99999999999999999999"
+line "argument must be between 0 and 65535 inclusive" "port 65536"
+line "port was given already, at line 2 of this file" "port 6379\nport 6380"
+line "the line contains a zero byte" 'maxmemory 1\0000'
+line "Unbalanced quotes" 'logfile "x'
+line "No such file or directory" "include missing.conf"
+line "includes are nested too deeply" "include a.conf"
+line "port 0 needs a unixsocket" "port 0"
+line "at line 2" "daemonize maybe"
+
+{ printf 'logfile '; head -c 1048576 /dev/zero | tr '\0' a; } > a.conf
+refused "the line is longer than 65536 bytes" a.conf
+head -c 5000000 /dev/zero | tr '\0' '\n' > a.conf
+refused "File too large" a.conf
+head -c 100000 /dev/urandom > a.conf
+refused "FATAL CONFIG FILE ERROR" a.conf
+rm -f a.conf
+
+refused "No such file or directory" missing.conf
+refused "Is a directory" .
+refused "can't change to dir '/no/such/folder'" --dir /no/such/folder
+refused "can't open logfile" --logfile /no/such/folder/log
+refused "can't write pidfile" --pidfile /no/such/folder/pid
+refused "can't listen on unixsocket" --unixsocket /no/such/folder/s
+refused "the node has no address" --port 1
+refused "the node has no address" --port 1 --daemonize yes
+refused "wrong number of arguments" --port
+refused "Bad directive" --nonsense 1
+
+printf 'port 7000\n' > a.conf
+"$node" --test-config a.conf --timeout 5 > /dev/null || { echo "FAILED: a good file"; failed=1; }
+printf 'port 7000\n' | "$node" --test-config - > /dev/null || { echo "FAILED: standard input"; failed=1; }
+"$node" --help | grep -q maxmemory || { echo "FAILED: --help"; failed=1; }
+"$node" --version | grep -q slotwire || { echo "FAILED: --version"; failed=1; }
+[ "$failed" -eq 0 ] && echo "all refused as they should be"
+exit "$failed"
