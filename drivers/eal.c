@@ -14,6 +14,8 @@
 #include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
+#include <rte_pdump.h>
+#include "capture_tailqs.h"
 #include "check.h"
 #include "dpdk_log.h"
 #include "eal_args.h"
@@ -134,6 +136,7 @@ static bool pools_make(struct eal *eal, char err[EAL_ERROR_SIZE])
 static void eal_plan(const struct eal_options *options, const struct eal_machine *machine,
                      struct eal *eal, const int *cpus)
 {
+    eal->capture_secondary = options->capture_secondary;
     eal->packet_buffers = options->packet_buffers;
     eal->data_room_bytes = eal_data_room_bytes(options->nic, options->mtu);
     eal->memory_bytes =
@@ -181,10 +184,17 @@ bool eal_start(const struct eal_options *options, struct eal *eal, char err[EAL_
     if (!eal_hugepages_choose(options, &machine, eal->memory_bytes, &eal->hugepages, err))
         return false;
     signals_ignore();
+    if (options->capture_secondary)
+        capture_tailqs_register();
     eal_args_build(&args, options, eal, &machine, cpus);
     if (!eal_init(&args, err))
         return false;
     eal_folders_sweep();
+    if (options->capture_secondary && rte_pdump_init() != 0) {
+        snprintf(err, EAL_ERROR_SIZE, "capture-secondary yes: packet capture did not start: %s",
+                 rte_strerror(rte_errno));
+        return false;
+    }
     for (int i = 0; i < eal->lcore_count; i++)
         eal->lcore[i].numa_node = (int)rte_lcore_to_socket_id(eal->lcore[i].lcore_id);
     return pools_make(eal, err);
@@ -217,6 +227,8 @@ void eal_stop(struct eal *eal)
     eal->lcore_count = 0;
     char folder[PATH_MAX];
     snprintf(folder, sizeof(folder), "%s", rte_eal_get_runtime_dir());
+    if (eal->capture_secondary)
+        rte_pdump_uninit();
     rte_eal_cleanup();
     eal_folder_remove(folder);
 }

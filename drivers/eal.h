@@ -35,6 +35,7 @@ struct eal_lcore {
 struct eal {
     int lcore_count;
     struct eal_lcore lcore[EAL_LCORES_MAX];
+    bool capture_secondary;
     bool hugepages; /* what auto came to */
     size_t hugepage_size_bytes;
     size_t memory_bytes; /* asked of EAL for pools and queues */

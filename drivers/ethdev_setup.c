@@ -98,7 +98,7 @@ static uint64_t rx_offloads_wanted(const struct ethdev_port *port, const struct 
 
 static uint64_t tx_offloads_wanted(const struct ethdev_port *port)
 {
-    uint64_t wanted = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+    uint64_t wanted = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
     if (!port->kind->software_tx)
         wanted |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
                   RTE_ETH_TX_OFFLOAD_TCP_TSO;
@@ -245,6 +245,7 @@ static void offload_init(struct ethdev_port *port, struct offload *offload)
     offload->multi_seg = (tx & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
     if (tx & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
         offload->hardware |= RTE_MBUF_F_TX_IP_CKSUM;
+    offload->own_buffers = (tx & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE) != 0;
     /* On vhost it depends on the peer. */
     if ((tx & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) && port->spec.kind != PORT_KIND_VHOST)
         offload->hardware |= RTE_MBUF_F_TX_TCP_CKSUM;
@@ -338,6 +339,7 @@ struct ethdev_port *ethdev_open(const struct port_options *options, const struct
     port->kind = port_kind_get(spec->kind);
     port->control_fd = -1;
     port->link = -1;
+    port->captured = eal->capture_secondary;
     port->queue_count = eal->lcore_count;
     port->info.mtu = options->mtu;
     port->info.queue_count = (uint16_t)eal->lcore_count;

@@ -138,6 +138,23 @@ static struct rte_mbuf *flatten(struct offload *offload, struct rte_mbuf *frame)
     return flat;
 }
 
+/* Every segment is pool's own and nobody else's. */
+static bool buffers_own(const struct offload *offload, const struct rte_mbuf *frame)
+{
+    for (const struct rte_mbuf *seg = frame; seg != NULL; seg = seg->next)
+        if (seg->pool != offload->pool || !RTE_MBUF_DIRECT(seg) || rte_mbuf_refcnt_read(seg) != 1)
+            return false;
+    return true;
+}
+
+static struct rte_mbuf *copy_own(struct offload *offload, struct rte_mbuf *frame)
+{
+    struct rte_mbuf *copy = rte_pktmbuf_copy(frame, offload->pool, 0, UINT32_MAX);
+    if (copy != NULL)
+        rte_pktmbuf_free(frame);
+    return copy;
+}
+
 /* One frame that is not to be cut any more; NULL: freed and counted. */
 static struct rte_mbuf *finish(struct offload *offload, struct rte_mbuf *frame)
 {
@@ -145,6 +162,8 @@ static struct rte_mbuf *finish(struct offload *offload, struct rte_mbuf *frame)
     struct rte_mbuf *done = too_long ? NULL : frame;
     if (done != NULL && done->nb_segs > 1 && !offload->multi_seg)
         done = flatten(offload, done);
+    else if (done != NULL && offload->own_buffers && !buffers_own(offload, done))
+        done = copy_own(offload, done);
     if (done == NULL) {
         offload->dropped++;
         rte_pktmbuf_free(frame);

@@ -18,10 +18,11 @@ struct offload {
     /* RTE_MBUF_F_TX_* that the port does: IP_CKSUM, TCP_CKSUM, TCP_SEG. The one field that another
      * thread may write (relaxed), when a vhost peer comes. */
     uint64_t hardware;
-    bool multi_seg;               /* the port takes chains */
-    bool prepare;                 /* fill in the pseudo header where the port does the rest */
-    uint32_t frame_bytes;         /* longest frame of the port, without the FCS */
-    struct rte_mempool *pool;     /* headers of cut frames, flattened frames */
+    bool multi_seg;           /* the port takes chains */
+    bool prepare;             /* fill in the pseudo header where the port does the rest */
+    bool own_buffers;         /* the port frees into pool unseen (mbuf fast-free): nothing shared */
+    uint32_t frame_bytes;     /* longest frame of the port, without the FCS */
+    struct rte_mempool *pool; /* headers of cut frames, flattened frames */
     struct rte_mempool *indirect; /* references into a cut frame: buffers without data room */
     uint64_t dropped;             /* frames freed here: too long, malformed, or no buffer left */
 };

@@ -112,6 +112,35 @@ static void test_flatten(void **state)
     baseline_check();
 }
 
+/* A port with mbuf fast-free puts what it sent into one pool without a look. */
+static void test_own_buffers(void **state)
+{
+    struct offload offload = software();
+    struct test_frame options = {.pool = pool, .payload_len = 300, .cuts = {101, 33}};
+    offload.own_buffers = true;
+    struct rte_mbuf *own = test_frame_new(&options);
+    assert_ptr_equal(one(&offload, own), own);
+    rte_pktmbuf_free(own);
+
+    struct rte_mbuf *shared = test_frame_new(&options);
+    rte_mbuf_refcnt_update(shared->next, 1);
+    struct rte_mbuf *held = shared->next;
+    struct rte_mbuf *copy = one(&offload, shared);
+    assert_ptr_not_equal(copy, shared);
+    assert_true(test_frame_valid(copy));
+    rte_pktmbuf_free(copy);
+    rte_pktmbuf_free_seg(held);
+
+    struct rte_mempool *other = rte_pktmbuf_pool_create("other", 63, 0, 0, 2176, SOCKET_ID_ANY);
+    options.pool = other;
+    copy = one(&offload, test_frame_new(&options));
+    assert_ptr_equal(copy->pool, pool);
+    assert_true(test_frame_valid(copy));
+    rte_pktmbuf_free(copy);
+    rte_mempool_free(other);
+    baseline_check();
+}
+
 static void dropped_check(struct offload *offload, struct rte_mbuf *frame)
 {
     struct rte_mbuf *out[OFFLOAD_FRAMES_MAX];
@@ -230,10 +259,15 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checksums),    cmocka_unit_test(test_not_asked_not_touched),
-        cmocka_unit_test(test_hardware),     cmocka_unit_test(test_flatten),
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_cut),
-        cmocka_unit_test(test_cut_too_many), cmocka_unit_test(test_cut_without_buffers),
+        cmocka_unit_test(test_checksums),
+        cmocka_unit_test(test_not_asked_not_touched),
+        cmocka_unit_test(test_hardware),
+        cmocka_unit_test(test_flatten),
+        cmocka_unit_test(test_own_buffers),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_cut_too_many),
+        cmocka_unit_test(test_cut_without_buffers),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

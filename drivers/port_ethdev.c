@@ -20,6 +20,7 @@
 #include "log.h"
 
 #define IDLE_MAX_US 500 /* rule 5: without a wake-up */
+#define TAP_DRIVER_MTU_MAX 1500
 #define ALARMS_RUN_OUT_US 20000
 #define IDLE_MAX_WAKEABLE_US 1000000 /* with one: a bound in case a driver loses an event */
 
@@ -133,7 +134,8 @@ bool ethdev_wake_open(struct ethdev_queue *q)
     if (fd < 0)
         return true;
     q->base.idle_max_us = IDLE_MAX_WAKEABLE_US;
-    if (port->spec.kind == PORT_KIND_TAP) {
+    if (port->spec.kind == PORT_KIND_TAP &&
+        !(port->captured && port->info.mtu <= TAP_DRIVER_MTU_MAX)) {
         q->tap.fd = fd;
         q->stage.send = frames_send_tap;
     }

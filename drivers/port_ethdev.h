@@ -31,6 +31,7 @@ struct ethdev_port {
     bool plugged;     /* the device exists */
     bool callbacks;   /* link and queue events are registered */
     bool wakes;       /* the driver accepted receive interrupts */
+    bool captured;    /* dpdk-dumpcap may listen: it sees only what goes through the driver */
     bool promiscuous; /* frames for another MAC than the device's must arrive */
     bool rss;         /* hashes under our key */
     uint16_t reta_size;
