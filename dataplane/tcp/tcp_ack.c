@@ -1,5 +1,5 @@
-/* What the peer's acknowledgements do to the sender: RFC 9293, 3.10.7.4; RFC 5681; RFC 6582 (recovery
- * without SACK); RFC 6675 (with it); RFC 6298, 5 (the timer). */
+/* What the peer's acknowledgements do to the sender: RFC 9293, 3.10.7.4; RFC 5681; RFC 6582
+ * (recovery without SACK); RFC 6675 (with it); RFC 6298, 5 (the timer). */
 #include <stdlib.h>
 #include <string.h>
 #include "tcp_engine.h"
@@ -26,7 +26,8 @@ uint32_t tcp_ack_pipe(const struct tcp_conn *c)
     return left < flight ? flight - left : 0;
 }
 
-static void rtt_measure(struct tcp *t, struct tcp_conn *c, uint32_t ack, const struct tcp_options *o)
+static void rtt_measure(struct tcp *t, struct tcp_conn *c, uint32_t ack,
+                        const struct tcp_options *o)
 {
     if (c->flags & TCPF_RTT_TIMING) {
         if (seq_lt(ack, c->rtt_seq))
@@ -43,11 +44,13 @@ static void rtt_measure(struct tcp *t, struct tcp_conn *c, uint32_t ack, const s
 
 static void recovery_exit(struct tcp_conn *c)
 {
-    c->flags &= ~(uint32_t)(TCPF_FAST_RECOVERY | TCPF_RTO_RECOVERY | TCPF_RETRANSMIT_NOW | TCPF_RESCUED);
+    c->flags &=
+        ~(uint32_t)(TCPF_FAST_RECOVERY | TCPF_RTO_RECOVERY | TCPF_RETRANSMIT_NOW | TCPF_RESCUED);
     c->dup_acks = 0;
 }
 
-/* RFC 6582, 3.2 step 3 and RFC 6675, 5: full acknowledgement ends recovery, a partial one retransmits. */
+/* RFC 6582, 3.2 step 3 and RFC 6675, 5: full acknowledgement ends recovery, a partial one
+ * retransmits. */
 static void recovery_advance(struct tcp_conn *c, uint32_t acked)
 {
     if (!(c->flags & (TCPF_FAST_RECOVERY | TCPF_RTO_RECOVERY))) {
@@ -98,7 +101,8 @@ static void congestion_acked(struct tcp *t, struct tcp_conn *c, uint32_t acked)
     if (!(c->flags & TCPF_CWND_LIMITED) || (c->flags & TCPF_FAST_RECOVERY))
         return;
     struct tcp_cc_event e = cc_event(t, c);
-    /* After a timeout the acknowledged bytes may be old ones: one segment per ACK (RFC 3465, 2.3). */
+    /* After a timeout the acknowledged bytes may be old ones: one segment per ACK (RFC 3465, 2.3).
+     */
     e.acked_bytes = (c->flags & TCPF_RTO_RECOVERY) && acked > e.mss ? e.mss : acked;
     t->cc->acked(&c->cc, &e);
 }
@@ -107,8 +111,8 @@ static void congestion_acked(struct tcp *t, struct tcp_conn *c, uint32_t acked)
 void tcp_ack_advance(struct tcp *t, struct tcp_conn *c, uint32_t ack, const struct tcp_options *o)
 {
     uint32_t acked = ack - c->snd_una;
-    bool fin_acked = (c->flags & TCPF_FIN_SENT) && ack == c->snd_max &&
-                     acked == c->stream.out.len + 1;
+    bool fin_acked =
+        (c->flags & TCPF_FIN_SENT) && ack == c->snd_max && acked == c->stream.out.len + 1;
     uint32_t data = acked - fin_acked;
     rtt_measure(t, c, ack, o);
     congestion_acked(t, c, acked);
@@ -137,8 +141,7 @@ static uint32_t sack_input(struct tcp_conn *c, const struct tcp_options *o)
     for (uint32_t i = 0; i < o->sack_count; i++) {
         if (!c->board) {
             /* Only blocks that can be true cost memory. */
-            if (!seq_lt(c->snd_una, o->sack[i].left) || !seq_leq(o->sack[i].right, c->snd_max) ||
-                !seq_lt(o->sack[i].left, o->sack[i].right))
+            if (!tcp_sack_block_valid(c->snd_una, c->snd_max, o->sack[i]))
                 continue;
             c->board = malloc(sizeof(*c->board));
             CHECK(c->board);
@@ -158,7 +161,8 @@ static void fast_recovery_enter(struct tcp *t, struct tcp_conn *c)
     c->rtx_next = c->snd_una;
     c->flags |= TCPF_FAST_RECOVERY | TCPF_RETRANSMIT_NOW;
     c->flags &= ~(uint32_t)(TCPF_RESCUED | TCPF_RTT_TIMING);
-    /* RFC 6298 lets the timer run on; it starts afresh with the retransmission (RFC 6675, 5, step 4.3). */
+    /* RFC 6298 lets the timer run on; it starts afresh with the retransmission (RFC 6675, 5,
+     * step 4.3). */
     tcp_timer_arm(t, c, TCP_TIMER_RTX, tcp_rtt_rto_ms(&c->rtt));
 }
 

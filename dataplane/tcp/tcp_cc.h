@@ -1,14 +1,15 @@
-/* Congestion control behind one small interface: how the window changes when bytes are acknowledged,
- * when a loss is found, when the timer fires. Pure: the state is the caller's, time comes in. */
+/* Congestion control behind one small interface: how the window changes when bytes are
+ * acknowledged, when a loss is found, when the timer fires. Pure: the state is the caller's, time
+ * comes in. */
 #pragma once
 #include <stdint.h>
 
 struct tcp_cc_cubic {
-    float w_max;    /* segments: the window before the last reduction */
-    float k_s;      /* seconds until w_max is reached again */
-    float origin;   /* segments: plateau of the curve */
-    float w_est;    /* segments: what Reno would have */
-    float start;    /* segments: the window when this epoch began */
+    float w_max;  /* segments: the window before the last reduction */
+    float k_s;    /* seconds until w_max is reached again */
+    float origin; /* segments: plateau of the curve */
+    float w_est;  /* segments: what Reno would have */
+    float start;  /* segments: the window when this epoch began */
     uint32_t epoch_ms;
 };
 
@@ -36,7 +37,8 @@ struct tcp_cc_ops {
     void (*acked)(struct tcp_cc_state *cc, const struct tcp_cc_event *e);
     /* Fast recovery begins: sets ssthresh and cwnd = ssthresh. */
     void (*loss)(struct tcp_cc_state *cc, const struct tcp_cc_event *e);
-    /* The first retransmission timeout of a flight: sets ssthresh; cwnd = one segment (RFC 5681, 3.1). */
+    /* The first retransmission timeout of a flight: sets ssthresh; cwnd = one segment (RFC
+     * 5681, 3.1). */
     void (*timeout)(struct tcp_cc_state *cc, const struct tcp_cc_event *e);
 };
 

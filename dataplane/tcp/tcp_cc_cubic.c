@@ -55,7 +55,8 @@ static void cubic_acked(struct tcp_cc_state *cc, const struct tcp_cc_event *e)
         epoch_begin(cc, e);
     float cwnd = segments(cc->cwnd_bytes, e->mss);
     float share = segments(acked, e->mss) / cwnd;
-    /* 4.3: once Reno would be back at the old maximum it grows by a whole segment per round trip. */
+    /* 4.3: once Reno would be back at the old maximum it grows by a whole segment per round trip.
+     */
     c->w_est += (c->w_est >= c->w_max ? 1.0f : cubic_alpha) * share;
     float next = cwnd + (cubic_target(cc, e) - cwnd) * share;
     if (next < c->w_est)

@@ -104,7 +104,8 @@ static void test_cubic_is_not_slower_than_reno_on_short_paths(void **state)
     uint32_t now_ms = 1000;
     for (int i = 0; i < 100; i++)
         cubic_round(&cc, &now_ms, 1);
-    /* alpha = 0.53 segments per round trip up to w_max, one beyond: far more than the curve in 0.1 s. */
+    /* alpha = 0.53 segments per round trip up to w_max, one beyond: far more than the curve in 0.1
+     * s. */
     assert_in_range(cc.cwnd_bytes, 90 * MSS, 115 * MSS);
 }
 

@@ -1,4 +1,5 @@
-/* Endings: RFC 9293, 3.6 and 3.10.4 to 3.10.7; RFC 1122, 4.2.2.13 (unread data), 4.2.2.20 (FIN-WAIT-2). */
+/* Endings: RFC 9293, 3.6 and 3.10.4 to 3.10.7; RFC 1122, 4.2.2.13 (unread data), 4.2.2.20
+ * (FIN-WAIT-2). */
 #include "tcp_engine.h"
 
 void tcp_close_by_user(struct tcp *t, struct tcp_conn *c)

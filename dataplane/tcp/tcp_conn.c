@@ -42,7 +42,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t, const struct flow_tuple *tuple, uin
     c->stream.ops = &tcp_stream_ops;
     c->stream.kind = STREAM_TCP;
     outbuf_init(&c->stream.out);
-    c->key = (struct tcp_key){tuple->remote,      tuple->local, tuple->remote_port,
+    c->key = (struct tcp_key){tuple->remote,     tuple->local, tuple->remote_port,
                               tuple->local_port, hash,         0};
     c->snd_una = tcp_isn(t->config.secret, tuple, t->now_us);
     c->snd_nxt = c->snd_max = c->snd_una;

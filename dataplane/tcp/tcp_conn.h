@@ -1,9 +1,10 @@
-/* One connection. Owner: its lcore. Lists link connections by number (index in the pool + 1, 0 = none),
- * so that a link costs four bytes.
+/* One connection. Owner: its lcore. Lists link connections by number (index in the pool + 1, 0 =
+ * none), so that a link costs four bytes.
  *
- * Sequence space: the front of stream.out is snd_una (snd_una + 1 while our SYN is unacknowledged); our
- * FIN follows the last byte of stream.out. snd_una <= snd_nxt <= snd_max; snd_nxt goes back to snd_una
- * after a retransmission timeout. Bytes [rcv_nxt - rx_bytes, rcv_nxt) lie unread in the rx chain. */
+ * Sequence space: the front of stream.out is snd_una (snd_una + 1 while our SYN is unacknowledged);
+ * our FIN follows the last byte of stream.out. snd_una <= snd_nxt <= snd_max; snd_nxt goes back to
+ * snd_una after a retransmission timeout. Bytes [rcv_nxt - rx_bytes, rcv_nxt) lie unread in the rx
+ * chain. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,15 +34,15 @@ enum tcp_state {
 };
 
 enum tcp_conn_flag {
-    TCPF_TS = 1 << 0,            /* timestamps negotiated */
-    TCPF_SACK = 1 << 1,          /* SACK negotiated */
-    TCPF_SCALE = 1 << 2,         /* window scaling negotiated */
-    TCPF_ACTIVE = 1 << 3,        /* opened by tcp_connect() */
-    TCPF_SYN_NOW = 1 << 4,       /* a SYN or SYN-ACK is due */
-    TCPF_SYN_RESENT = 1 << 5,    /* it was sent more than once */
-    TCPF_ACK_NOW = 1 << 6,       /* an ACK must leave with this flush */
-    TCPF_ACK_LATER = 1 << 7,     /* data is not acknowledged yet; may wait for the delayed ACK */
-    TCPF_FIN_WANTED = 1 << 8,    /* the user closed: a FIN follows the data */
+    TCPF_TS = 1 << 0,         /* timestamps negotiated */
+    TCPF_SACK = 1 << 1,       /* SACK negotiated */
+    TCPF_SCALE = 1 << 2,      /* window scaling negotiated */
+    TCPF_ACTIVE = 1 << 3,     /* opened by tcp_connect() */
+    TCPF_SYN_NOW = 1 << 4,    /* a SYN or SYN-ACK is due */
+    TCPF_SYN_RESENT = 1 << 5, /* it was sent more than once */
+    TCPF_ACK_NOW = 1 << 6,    /* an ACK must leave with this flush */
+    TCPF_ACK_LATER = 1 << 7,  /* data is not acknowledged yet; may wait for the delayed ACK */
+    TCPF_FIN_WANTED = 1 << 8, /* the user closed: a FIN follows the data */
     TCPF_FIN_SENT = 1 << 9,
     TCPF_ORPHAN = 1 << 10,       /* the user is gone */
     TCPF_RESET_AT_END = 1 << 11, /* closed with unread data: RST instead of FIN */
@@ -56,11 +57,11 @@ enum tcp_conn_flag {
     TCPF_PERSIST = 1 << 20,   /* the retransmission timer probes a closed window */
     TCPF_PROBE_NOW = 1 << 21, /* a window or keepalive probe is due */
     TCPF_DSACK = 1 << 22,
-    TCPF_CURSOR = 1 << 23,    /* cursor stands at snd_nxt */
-    TCPF_IN_FLUSH = 1 << 24,  /* linked by flush_next */
+    TCPF_CURSOR = 1 << 23,     /* cursor stands at snd_nxt */
+    TCPF_IN_FLUSH = 1 << 24,   /* linked by flush_next */
     TCPF_IN_DELIVER = 1 << 25, /* linked by deliver_next */
-    TCPF_HALF_OPEN = 1 << 26, /* counted against the backlog */
-    TCPF_FORCE_ONE = 1 << 27, /* send what fits the window, however little (override of SWS) */
+    TCPF_HALF_OPEN = 1 << 26,  /* counted against the backlog */
+    TCPF_FORCE_ONE = 1 << 27,  /* send what fits the window, however little (override of SWS) */
 };
 
 enum tcp_event {
@@ -138,8 +139,8 @@ struct tcp_conn {
     uint32_t retransmits;
     uint32_t challenge_ms;
     struct tcp_block dsack;
-    struct tcp_ooo *ooo;              /* NULL: nothing out of order */
-    struct tcp_sack_board *board;     /* NULL: nothing SACKed */
+    struct tcp_ooo *ooo;          /* NULL: nothing out of order */
+    struct tcp_sack_board *board; /* NULL: nothing SACKed */
 };
 
 _Static_assert(offsetof(struct tcp_conn, stream) == 0, "container of its stream");

@@ -1,4 +1,5 @@
-/* Active opens: RFC 9293, 3.10.1 and 3.10.7.3; the port makes the flow ours (design-dataplane, rule 1). */
+/* Active opens: RFC 9293, 3.10.1 and 3.10.7.3; the port makes the flow ours (design-dataplane, rule
+ * 1). */
 #include <string.h>
 #include "tcp_engine.h"
 
@@ -30,8 +31,8 @@ static bool port_choose(struct tcp *t, struct flow_tuple *tuple, uint16_t src_po
     return src_port != 0;
 }
 
-struct stream *tcp_connect(struct tcp *t, const struct ip_addr *dst, uint16_t dst_port, uint16_t src_port,
-                           const struct stream_user_ops *user_ops, void *user)
+struct stream *tcp_connect(struct tcp *t, const struct ip_addr *dst, uint16_t dst_port,
+                           uint16_t src_port, const struct stream_user_ops *user_ops, void *user)
 {
     tcp_clock(t);
     struct flow_tuple tuple = {.remote = *dst, .remote_port = dst_port};

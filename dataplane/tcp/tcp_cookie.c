@@ -1,5 +1,5 @@
-/* SYN cookies (RFC 4987, 3.6): the SYN-ACK's sequence number carries what a half-open connection would
- * remember, authenticated, so that a flood costs no memory.
+/* SYN cookies (RFC 4987, 3.6): the SYN-ACK's sequence number carries what a half-open connection
+ * would remember, authenticated, so that a flood costs no memory.
  *
  *   bits 31..27  number of the period, low bits
  *   bits 26..24  index of the MSS

@@ -42,7 +42,8 @@ static uint32_t ts_now(const struct tcp *t, const struct tcp_conn *c)
     return now_ms32(t) + c->ts_offset;
 }
 
-/* The window field. It is rounded up so that rounding never moves the edge back; rcv_edge follows. */
+/* The window field. It is rounded up so that rounding never moves the edge back; rcv_edge follows.
+ */
 static uint16_t window_take(struct tcp *t, struct tcp_conn *c)
 {
     uint32_t edge = tcp_rx_edge(t, c);
@@ -79,7 +80,8 @@ static uint32_t options_put(struct tcp *t, struct tcp_conn *c, uint8_t *p)
 }
 
 /* Copies payload behind the header, into further mbufs when the first is full. */
-static bool payload_put(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, const struct tcp_emit *e)
+static bool payload_put(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m,
+                        const struct tcp_emit *e)
 {
     struct outbuf_cursor own, *cursor = e->cursor;
     if (!cursor) {
@@ -98,7 +100,8 @@ static bool payload_put(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, c
             continue;
         }
         uint32_t piece = left < room ? left : room;
-        outbuf_copy(&c->stream.out, cursor, rte_pktmbuf_mtod_offset(at, uint8_t *, at->data_len), piece);
+        outbuf_copy(&c->stream.out, cursor, rte_pktmbuf_mtod_offset(at, uint8_t *, at->data_len),
+                    piece);
         at->data_len = (uint16_t)(at->data_len + piece);
         left -= piece;
     }

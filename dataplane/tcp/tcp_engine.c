@@ -119,7 +119,8 @@ static void deliver_one(struct tcp_conn *c)
         s->user_ops->connected(s);
     if ((events & TCP_EV_DRAINED) && s->user_ops->drained && !(c->flags & TCPF_ORPHAN))
         s->user_ops->drained(s);
-    if ((events & TCP_EV_READABLE) && s->user_ops->readable && !(c->flags & TCPF_ORPHAN) && c->rx_bytes)
+    if ((events & TCP_EV_READABLE) && s->user_ops->readable && !(c->flags & TCPF_ORPHAN) &&
+        c->rx_bytes)
         s->user_ops->readable(s);
     if ((events & TCP_EV_EOF) && s->user_ops->eof && !(c->flags & TCPF_ORPHAN))
         s->user_ops->eof(s);

@@ -1,5 +1,5 @@
-/* The engine of one lcore and what its files call in each other. Private to this folder; tcp.h is the
- * contract. */
+/* The engine of one lcore and what its files call in each other. Private to this folder; tcp.h is
+ * the contract. */
 #pragma once
 #include <stddef.h>
 #include <rte_mbuf.h>
@@ -13,8 +13,14 @@
 #include "tcp_seq.h"
 #include "tcp_wheel.h"
 
-enum { FLAG_FIN = RTE_TCP_FIN_FLAG, FLAG_SYN = RTE_TCP_SYN_FLAG, FLAG_RST = RTE_TCP_RST_FLAG,
-       FLAG_PSH = RTE_TCP_PSH_FLAG, FLAG_ACK = RTE_TCP_ACK_FLAG, FLAG_URG = RTE_TCP_URG_FLAG };
+enum {
+    FLAG_FIN = RTE_TCP_FIN_FLAG,
+    FLAG_SYN = RTE_TCP_SYN_FLAG,
+    FLAG_RST = RTE_TCP_RST_FLAG,
+    FLAG_PSH = RTE_TCP_PSH_FLAG,
+    FLAG_ACK = RTE_TCP_ACK_FLAG,
+    FLAG_URG = RTE_TCP_URG_FLAG
+};
 
 /* A TIME-WAIT connection: what re-ACKs and safe reuse need (RFC 1337, RFC 6191). */
 struct tcp_time_wait {
@@ -46,7 +52,8 @@ struct tcp {
     struct rng rng;
     uint64_t now_us, now_ms;
 
-    /* Pool: never moves, pages are touched as connections come; numbers are reused last in, first out. */
+    /* Pool: never moves, pages are touched as connections come; numbers are reused last in, first
+     * out. */
     struct tcp_conn *conns;
     uint32_t conns_used; /* numbers ever given out */
     uint32_t conns_free; /* list by key.next */
@@ -66,7 +73,7 @@ struct tcp {
     uint32_t keepalive_sweep; /* connections up to this number still have the old setting */
     uint64_t cookie_sent_ms;  /* the last SYN cookie; 0: never */
 
-    uint64_t rx_bytes;  /* unread and out of order, all connections */
+    uint64_t rx_bytes; /* unread and out of order, all connections */
     uint32_t rx_mbufs;
     uint32_t rx_mbufs_max;
     uint32_t tso_bytes_max; /* payload of one frame; 0: the port takes none above the MSS */
@@ -105,7 +112,7 @@ struct tcp_segment {
     struct rte_mbuf *m; /* data starts at the payload; NULL once somebody took it */
     const struct l4_packet *packet;
     uint32_t seq, ack;
-    uint32_t len;   /* payload bytes */
+    uint32_t len;    /* payload bytes */
     uint16_t window; /* as it stands in the header */
     uint8_t flags;
     uint16_t remote_port, local_port;
@@ -127,8 +134,8 @@ uint32_t tcp_flow_hash(const struct tcp *t, const struct flow_tuple *tuple);
 /* tcp_conn.c: life of a connection. */
 /* NULL: conns_max reached and no TIME-WAIT entry to recycle. The tuple is not in the table. */
 struct tcp_conn *tcp_conn_new(struct tcp *t, const struct flow_tuple *tuple, uint32_t hash);
-/* Ends it: out of the table and the wheel, ended(why) follows if there is a user, memory goes at the end
- * of tcp_flush(). */
+/* Ends it: out of the table and the wheel, ended(why) follows if there is a user, memory goes at
+ * the end of tcp_flush(). */
 void tcp_conn_kill(struct tcp *t, struct tcp_conn *c, enum stream_end why);
 /* The same with an RST to the peer where it knows the connection. */
 void tcp_conn_abort(struct tcp *t, struct tcp_conn *c, enum stream_end why);
@@ -161,9 +168,9 @@ void tcp_close_life_fired(struct tcp *t, struct tcp_conn *c);
 
 /* tcp_time_wait.c */
 void tcp_time_wait_enter(struct tcp *t, struct tcp_conn *c);
-/* A segment for a TIME-WAIT entry. True: it is a new SYN that may reuse the tuple; the entry is gone
- * and *isn_min is a sequence number that the new connection must start above. isn_min NULL: nobody
- * listens, so that no SYN is new. */
+/* A segment for a TIME-WAIT entry. True: it is a new SYN that may reuse the tuple; the entry is
+ * gone and *isn_min is a sequence number that the new connection must start above. isn_min NULL:
+ * nobody listens, so that no SYN is new. */
 bool tcp_time_wait_input(struct tcp *t, struct tcp_time_wait *w, const struct tcp_segment *s,
                          uint32_t *isn_min);
 /* Drops the oldest entry; false: there is none. */
@@ -193,8 +200,8 @@ void tcp_rx_consume(struct tcp *t, struct tcp_conn *c, size_t len);
 void tcp_rx_clear(struct tcp *t, struct tcp_conn *c);
 /* The right edge that we may offer now: never left of rcv_edge. */
 uint32_t tcp_rx_edge(const struct tcp *t, const struct tcp_conn *c);
-/* Moves a chain's data start; the chain is at least len bytes long; segments that become empty are freed.
- * The new head (NULL: nothing left). */
+/* Moves a chain's data start; the chain is at least len bytes long; segments that become empty are
+ * freed. The new head (NULL: nothing left). */
 struct rte_mbuf *tcp_rx_trim_front(struct rte_mbuf *m, uint32_t len);
 /* Cuts a chain to its first len > 0 bytes. */
 void tcp_rx_trim_to(struct rte_mbuf *m, uint32_t len);
@@ -218,7 +225,7 @@ bool tcp_output_conn(struct tcp *t, struct tcp_conn *c);
 /* tcp_emit.c: one segment. */
 struct tcp_emit {
     uint32_t seq;
-    uint32_t len;   /* payload from stream.out */
+    uint32_t len; /* payload from stream.out */
     uint8_t flags;
     struct outbuf_cursor *cursor; /* where the payload starts; NULL: seek */
 };
@@ -260,9 +267,10 @@ uint32_t tcp_user_timeout_ms(const struct tcp *t);
 
 /* tcp_listen.c, tcp_cookie.c */
 struct tcp_listener *tcp_listener_find(struct tcp *t, uint16_t port);
-/* A segment to a listening port that belongs to no connection. isn_min: 0, or above what a TIME-WAIT
- * entry of the tuple used. */
-void tcp_listen_input(struct tcp *t, struct tcp_listener *l, struct tcp_segment *s, uint32_t isn_min);
+/* A segment to a listening port that belongs to no connection. isn_min: 0, or above what a
+ * TIME-WAIT entry of the tuple used. */
+void tcp_listen_input(struct tcp *t, struct tcp_listener *l, struct tcp_segment *s,
+                      uint32_t isn_min);
 /* Third step of a handshake; false: the user refused, the connection is gone. */
 bool tcp_listen_accept(struct tcp *t, struct tcp_conn *c);
 void tcp_cookie_send(struct tcp *t, const struct tcp_segment *s);

@@ -10,7 +10,8 @@ static void test_row01_syn_draws_syn_ack_with_offered_options_only(void **state)
     EXPECT_NONE();
     T.peer.port++;
     SEND(.flags = SYN, .mss = 1460, .scale_on = true, .scale = 7, .sack_ok = true, .ts_val = 99);
-    EXPECT(.flags = SYN | ACK, .ack = 1, .mss = 1460, .scale_on = true, .sack_ok = true, .ts_ecr = 99);
+    EXPECT(.flags = SYN | ACK, .ack = 1, .mss = 1460, .scale_on = true, .sack_ok = true,
+           .ts_ecr = 99);
     EXPECT_NONE();
 }
 
@@ -162,7 +163,8 @@ static void test_row08_cookie_keeps_options_in_the_timestamp(void **state)
     OPEN();
     assert_int_equal(STAT(syn_cookies_good), 1);
     struct tcp_conn *c = tcp_test_conn();
-    assert_int_equal(c->flags & (TCPF_TS | TCPF_SACK | TCPF_SCALE), TCPF_TS | TCPF_SACK | TCPF_SCALE);
+    assert_int_equal(c->flags & (TCPF_TS | TCPF_SACK | TCPF_SCALE),
+                     TCPF_TS | TCPF_SACK | TCPF_SCALE);
     assert_int_equal(c->snd_scale, 7);
     assert_int_equal(c->mss, 1360);
     assert_int_equal(c->snd_wnd, 65535 << 7);

@@ -1,5 +1,5 @@
-/* ICMP errors: RFC 5927 (only what quotes a segment in flight counts), RFC 1191 and 8201 (path MTU),
- * RFC 1122, 4.2.3.9 and RFC 5461 (errors do not end an open connection). */
+/* ICMP errors: RFC 5927 (only what quotes a segment in flight counts), RFC 1191 and 8201 (path
+ * MTU), RFC 1122, 4.2.3.9 and RFC 5461 (errors do not end an open connection). */
 #include "tcp_engine.h"
 
 static void mtu_reduce(struct tcp *t, struct tcp_conn *c, uint32_t mtu)

@@ -20,8 +20,8 @@ static uint32_t receive_window(const struct tcp_conn *c)
     return seq_lt(c->rcv_nxt, c->rcv_edge) ? c->rcv_edge - c->rcv_nxt : 0;
 }
 
-/* RFC 9293, 3.10.7.4, first. A segment at rcv_nxt passes a closed window too: its ACK counts, its data
- * is cut off. */
+/* RFC 9293, 3.10.7.4, first. A segment at rcv_nxt passes a closed window too: its ACK counts, its
+ * data is cut off. */
 static bool in_window(const struct tcp_conn *c, const struct tcp_segment *s)
 {
     uint32_t end = segment_end(s);
@@ -33,8 +33,8 @@ static bool in_window(const struct tcp_conn *c, const struct tcp_segment *s)
     return seq_lt(c->rcv_nxt, end) && seq_lt(s->seq, edge);
 }
 
-/* Something old or far off: tell the peer where we are. Bare ACKs draw a limited number of answers, so
- * that two sides which disagree do not ACK each other for ever. */
+/* Something old or far off: tell the peer where we are. Bare ACKs draw a limited number of answers,
+ * so that two sides which disagree do not ACK each other for ever. */
 static void out_of_window(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s)
 {
     t->stats.out_of_window_in++;
@@ -209,10 +209,10 @@ static inline void payload_start(struct tcp_segment *s, uint32_t hlen)
 static inline bool predicted(const struct tcp_conn *c, const struct rte_tcp_hdr *h, uint32_t hlen,
                              uint32_t seq, uint32_t ack, uint32_t len)
 {
-    const uint32_t unusual = TCPF_FAST_RECOVERY | TCPF_RTO_RECOVERY | TCPF_FIN_KNOWN | TCPF_PERSIST |
-                             TCPF_FIN_WANTED | TCPF_ORPHAN;
-    if (c->state != TCP_ESTABLISHED || (h->tcp_flags & ~FLAG_PSH) != FLAG_ACK || seq != c->rcv_nxt ||
-        (c->flags & unusual) || c->ooo || c->board || c->dup_acks)
+    const uint32_t unusual = TCPF_FAST_RECOVERY | TCPF_RTO_RECOVERY | TCPF_FIN_KNOWN |
+                             TCPF_PERSIST | TCPF_FIN_WANTED | TCPF_ORPHAN;
+    if (c->state != TCP_ESTABLISHED || (h->tcp_flags & ~FLAG_PSH) != FLAG_ACK ||
+        seq != c->rcv_nxt || (c->flags & unusual) || c->ooo || c->board || c->dup_acks)
         return false;
     if (seq_lt(ack, c->snd_una) || seq_lt(c->snd_max, ack) || len > receive_window(c))
         return false;
@@ -254,7 +254,8 @@ static inline bool fast_path(struct tcp *t, struct tcp_conn *c, const struct rte
 
 /* --- entry --- */
 
-static void segment_dispatch(struct tcp *t, struct tcp_key *key, uint32_t number, struct tcp_segment *s)
+static void segment_dispatch(struct tcp *t, struct tcp_key *key, uint32_t number,
+                             struct tcp_segment *s)
 {
     uint32_t isn_min = 0;
     if (key && !(number & TCP_NUMBER_WAIT)) {
@@ -310,7 +311,8 @@ static void segment_input(struct tcp *t, struct tcp_segment *s)
     struct tcp_key *key = tcp_table_find(t, &tuple, s->packet->flow_hash, &number);
     if (key && !(number & TCP_NUMBER_WAIT) && fast_path(t, conn_at(t, number), h, s, hlen))
         return;
-    tcp_options_parse((const uint8_t *)(h + 1), hlen - HEADER_LEN, s->flags & FLAG_SYN, &s->options);
+    tcp_options_parse((const uint8_t *)(h + 1), hlen - HEADER_LEN, s->flags & FLAG_SYN,
+                      &s->options);
     payload_start(s, hlen);
     segment_dispatch(t, key, number, s);
 }

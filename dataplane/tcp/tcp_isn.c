@@ -49,8 +49,8 @@ uint64_t tcp_siphash(const uint8_t key[16], const void *data, uint32_t len)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-uint64_t tcp_tuple_hash(const uint8_t key[16], enum tcp_hash_use use, const struct flow_tuple *tuple,
-                        uint64_t extra)
+uint64_t tcp_tuple_hash(const uint8_t key[16], enum tcp_hash_use use,
+                        const struct flow_tuple *tuple, uint64_t extra)
 {
     struct {
         struct ip_addr remote, local;

@@ -20,7 +20,7 @@ static void test_siphash_vectors(void **state)
     const struct {
         uint32_t len;
         uint64_t hash;
-    } vectors[] = {{0, 0x726fdb47dd0e0e31}, {1, 0x74f839c593dc67fd}, {7, 0xab0200f58b01d137},
+    } vectors[] = {{0, 0x726fdb47dd0e0e31}, {1, 0x74f839c593dc67fd},  {7, 0xab0200f58b01d137},
                    {8, 0x93f5f5799a932462}, {15, 0xa129ca6149be45e5}, {16, 0x3f2acc7f57c29bdb}};
     uint8_t data[16];
     for (uint8_t i = 0; i < sizeof(data); i++)
@@ -61,8 +61,10 @@ static void test_row04_secret_and_use_matter(void **state)
     memcpy(other, key, sizeof(other));
     other[15] ^= 1;
     assert_int_not_equal(tcp_isn(key, &t, 0), tcp_isn(other, &t, 0));
-    assert_true(tcp_tuple_hash(key, TCP_HASH_ISN, &t, 0) != tcp_tuple_hash(key, TCP_HASH_COOKIE, &t, 0));
-    assert_true(tcp_tuple_hash(key, TCP_HASH_ISN, &t, 0) != tcp_tuple_hash(key, TCP_HASH_ISN, &t, 1));
+    assert_true(tcp_tuple_hash(key, TCP_HASH_ISN, &t, 0) !=
+                tcp_tuple_hash(key, TCP_HASH_COOKIE, &t, 0));
+    assert_true(tcp_tuple_hash(key, TCP_HASH_ISN, &t, 0) !=
+                tcp_tuple_hash(key, TCP_HASH_ISN, &t, 1));
 }
 
 int main(void)

@@ -122,7 +122,8 @@ static void cookie_input(struct tcp *t, struct tcp_segment *s)
     tcp_input_synchronized(t, c, s);
 }
 
-void tcp_listen_input(struct tcp *t, struct tcp_listener *l, struct tcp_segment *s, uint32_t isn_min)
+void tcp_listen_input(struct tcp *t, struct tcp_listener *l, struct tcp_segment *s,
+                      uint32_t isn_min)
 {
     if (s->flags & FLAG_RST)
         return;

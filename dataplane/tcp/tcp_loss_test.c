@@ -5,7 +5,7 @@
 #define MSS 1460u
 
 /* Segment i of a transfer in full segments. */
-#define SEQ(i) (1 + (i) * MSS)
+#define SEQ(i) (1 + (i)*MSS)
 
 static void open_sack(void)
 {
@@ -39,7 +39,8 @@ static void test_row26_sack_newest_block_first(void **state)
     SEND(.seq = 401, .ack = 1, .len = 10);
     SEND(.seq = 501, .ack = 1, .len = 10);
     EXPECT(.seq = 1, .ack = 1, .any_sack = true);
-    EXPECT(.seq = 1, .ack = 1, .sack_count = 4, .sack = {{501, 511}, {401, 411}, {101, 121}, {201, 211}});
+    EXPECT(.seq = 1, .ack = 1, .sack_count = 4,
+           .sack = {{501, 511}, {401, 411}, {101, 121}, {201, 211}});
     SEND(.seq = 1, .ack = 1, .len = 100);
     EXPECT(.seq = 1, .ack = 121, .sack_count = 3, .sack = {{501, 511}, {401, 411}, {201, 211}});
 }
@@ -128,7 +129,8 @@ static void test_row29_only_what_is_lost_is_resent(void **state)
     SEND(.seq = 1, .ack = SEQ(1), .sack_count = 2, .sack = {{SEQ(6), SEQ(7)}, {SEQ(2), SEQ(4)}});
     EXPECT(.seq = SEQ(1), .ack = 1, .len = MSS);
     for (uint32_t i = 8; i <= 13; i++)
-        SEND(.seq = 1, .ack = SEQ(1), .sack_count = 2, .sack = {{SEQ(6), SEQ(i)}, {SEQ(2), SEQ(4)}});
+        SEND(.seq = 1, .ack = SEQ(1), .sack_count = 2,
+             .sack = {{SEQ(6), SEQ(i)}, {SEQ(2), SEQ(4)}});
     bool seen[20] = {false};
     while (test_port_take_segment(&T.net.port, &T.last)) {
         uint32_t i = (T.last.seq - T.iss - 1) / MSS;

@@ -119,7 +119,8 @@ static void run_join_next(struct tcp_ooo *o, uint32_t index)
     memmove(b, b + 1, (o->count - index - 1) * sizeof(*b));
 }
 
-static void run_append(struct tcp *t, struct tcp_ooo *o, struct tcp_ooo_run *r, struct tcp_segment *s)
+static void run_append(struct tcp *t, struct tcp_ooo *o, struct tcp_ooo_run *r,
+                       struct tcp_segment *s)
 {
     uint32_t mbufs = s->m->nb_segs;
     r->right += s->len;

@@ -1,5 +1,5 @@
-/* Reassembly: data above rcv_nxt as at most TCP_OOO_RUNS_MAX runs, each a chain of mbufs without a hole.
- * Allocated while something is out of order, freed when nothing is. */
+/* Reassembly: data above rcv_nxt as at most TCP_OOO_RUNS_MAX runs, each a chain of mbufs without a
+ * hole. Allocated while something is out of order, freed when nothing is. */
 #pragma once
 #include <stdint.h>
 #include "tcp_limits.h"

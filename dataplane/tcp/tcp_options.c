@@ -1,7 +1,15 @@
 #include "tcp_options.h"
 #include <string.h>
 
-enum { KIND_END = 0, KIND_NOP = 1, KIND_MSS = 2, KIND_SCALE = 3, KIND_SACK_OK = 4, KIND_SACK = 5, KIND_TS = 8 };
+enum {
+    KIND_END = 0,
+    KIND_NOP = 1,
+    KIND_MSS = 2,
+    KIND_SCALE = 3,
+    KIND_SACK_OK = 4,
+    KIND_SACK = 5,
+    KIND_TS = 8
+};
 
 #define SCALE_MAX 14
 
@@ -92,7 +100,8 @@ size_t tcp_options_put_ts(uint8_t *p, uint32_t val, uint32_t ecr)
 
 size_t tcp_options_put_sack_permitted(uint8_t *p)
 {
-    put_be32(p, (uint32_t)KIND_NOP << 24 | (uint32_t)KIND_NOP << 16 | (uint32_t)KIND_SACK_OK << 8 | 2u);
+    put_be32(p, (uint32_t)KIND_NOP << 24 | (uint32_t)KIND_NOP << 16 | (uint32_t)KIND_SACK_OK << 8 |
+                    2u);
     return 4;
 }
 

@@ -24,8 +24,8 @@ struct tcp_options {
     struct tcp_block sack[TCP_SACK_BLOCKS_MAX];
 };
 
-/* Any bytes: options of a wrong length are skipped, parsing ends at a length that lies; the first of
- * repeated options counts. MSS, scale and SACK-permitted only with syn. */
+/* Any bytes: options of a wrong length are skipped, parsing ends at a length that lies; the first
+ * of repeated options counts. MSS, scale and SACK-permitted only with syn. */
 void tcp_options_parse(const uint8_t *p, size_t len, bool syn, struct tcp_options *o);
 
 /* Each writes at p and returns the bytes, always a multiple of four. */

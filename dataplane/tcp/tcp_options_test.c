@@ -4,10 +4,10 @@
 #include "rng.h"
 #include "tcp_options.h"
 
-#define PARSE(syn, ...)                                                                            \
-    do {                                                                                           \
-        const uint8_t bytes[] = {__VA_ARGS__};                                                     \
-        tcp_options_parse(bytes, sizeof(bytes), syn, &o);                                          \
+#define PARSE(syn, ...)                                   \
+    do {                                                  \
+        const uint8_t bytes[] = {__VA_ARGS__};            \
+        tcp_options_parse(bytes, sizeof(bytes), syn, &o); \
     } while (0)
 
 static void test_round_trip(void **state)
@@ -62,7 +62,8 @@ static void test_lengths_that_lie_end_the_parsing(void **state)
 static void test_wrong_sizes_are_skipped(void **state)
 {
     struct tcp_options o;
-    PARSE(true, 2, 3, 5, 3, 4, 1, 1, 8, 9, 0, 0, 0, 1, 0, 0, 0, 5, 6, 1, 2, 3, 4, 5, 2, 2, 4, 5, 0xb4);
+    PARSE(true, 2, 3, 5, 3, 4, 1, 1, 8, 9, 0, 0, 0, 1, 0, 0, 0, 5, 6, 1, 2, 3, 4, 5, 2, 2, 4, 5,
+          0xb4);
     assert_false(o.has_scale || o.has_ts);
     assert_int_equal(o.sack_count, 0);
     assert_int_equal(o.mss, 1460);

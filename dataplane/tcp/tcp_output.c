@@ -1,5 +1,5 @@
-/* What a connection sends in one tcp_flush(): a handshake, retransmissions, new data, the FIN, a probe,
- * or a bare ACK if nothing else carried it. */
+/* What a connection sends in one tcp_flush(): a handshake, retransmissions, new data, the FIN, a
+ * probe, or a bare ACK if nothing else carried it. */
 #include "tcp_engine.h"
 #include "tcp_sack.h"
 
@@ -37,7 +37,8 @@ static bool output_syn(struct tcp *t, struct tcp_conn *c)
 /* --- retransmissions --- */
 
 /* Sends old bytes again; the FIN too when they reach it. What was sent; 0: no mbuf. */
-static uint32_t resend(struct tcp *t, struct tcp_conn *c, uint32_t seq, uint32_t len, struct quota *q)
+static uint32_t resend(struct tcp *t, struct tcp_conn *c, uint32_t seq, uint32_t len,
+                       struct quota *q)
 {
     uint32_t data_end = c->snd_una + (uint32_t)c->stream.out.len;
     bool fin = (c->flags & TCPF_FIN_SENT) && seq_lt(data_end, seq + len);
@@ -134,8 +135,9 @@ static void skip_sacked(struct tcp_conn *c)
     }
 }
 
-/* How much of avail may leave now. Whole segments or all that there is; less only where the window, not
- * cwnd, is the limit and half of the largest window is free (RFC 9293, 3.8.6.2.1; Nagle is off). */
+/* How much of avail may leave now. Whole segments or all that there is; less only where the window,
+ * not cwnd, is the limit and half of the largest window is free (RFC 9293, 3.8.6.2.1; Nagle is
+ * off). */
 static uint32_t send_len(struct tcp *t, struct tcp_conn *c, uint32_t avail)
 {
     int32_t window = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
@@ -164,7 +166,8 @@ static uint32_t send_len(struct tcp *t, struct tcp_conn *c, uint32_t avail)
 static uint32_t clip_to_hole(const struct tcp_conn *c, uint32_t len)
 {
     struct tcp_block hole;
-    if (!c->board || c->snd_nxt == c->snd_max || !tcp_sack_hole(c->board, c->snd_nxt, c->snd_max, &hole))
+    if (!c->board || c->snd_nxt == c->snd_max ||
+        !tcp_sack_hole(c->board, c->snd_nxt, c->snd_max, &hole))
         return len;
     return len < hole.right - hole.left ? len : hole.right - hole.left;
 }
@@ -283,8 +286,8 @@ static void output_probe(struct tcp *t, struct tcp_conn *c)
         c->flags &= ~(uint32_t)TCPF_PROBE_NOW;
 }
 
-/* A bare ACK counts only when its sequence number is in the peer's window: the highest that we sent (not
- * snd_nxt, which goes back after a timeout), or the edge of a window that has shrunk. */
+/* A bare ACK counts only when its sequence number is in the peer's window: the highest that we sent
+ * (not snd_nxt, which goes back after a timeout), or the edge of a window that has shrunk. */
 static uint32_t ack_seq(const struct tcp_conn *c)
 {
     uint32_t edge = c->snd_una + c->snd_wnd;

@@ -47,7 +47,8 @@ void tcp_rx_trim_to(struct rte_mbuf *m, uint32_t len)
 bool tcp_rx_coalesce(struct rte_mbuf *tail, struct rte_mbuf *m)
 {
     uint16_t len = m->data_len;
-    if (len > rte_pktmbuf_tailroom(tail) || !RTE_MBUF_DIRECT(tail) || rte_mbuf_refcnt_read(tail) != 1)
+    if (len > rte_pktmbuf_tailroom(tail) || !RTE_MBUF_DIRECT(tail) ||
+        rte_mbuf_refcnt_read(tail) != 1)
         return false;
     memcpy(rte_pktmbuf_mtod_offset(tail, char *, tail->data_len), rte_pktmbuf_mtod(m, char *), len);
     tail->data_len = (uint16_t)(tail->data_len + len);
@@ -57,11 +58,12 @@ bool tcp_rx_coalesce(struct rte_mbuf *tail, struct rte_mbuf *m)
 
 static bool rx_fits(const struct tcp *t, const struct tcp_conn *c, uint32_t len, uint32_t mbufs)
 {
-    return t->rx_bytes + len <= t->config.rx_memory_bytes && t->rx_mbufs + mbufs <= t->rx_mbufs_max &&
-           c->rx_mbufs + mbufs <= TCP_RX_MBUFS_MAX;
+    return t->rx_bytes + len <= t->config.rx_memory_bytes &&
+           t->rx_mbufs + mbufs <= t->rx_mbufs_max && c->rx_mbufs + mbufs <= TCP_RX_MBUFS_MAX;
 }
 
-static void rx_append(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, uint32_t len, uint32_t mbufs)
+static void rx_append(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m, uint32_t len,
+                      uint32_t mbufs)
 {
     c->rcv_nxt += len;
     c->rx_bytes += len;
@@ -179,6 +181,7 @@ void tcp_rx_input(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
         c->rcv_nxt == c->rcv_fin_seq) {
         c->flags |= TCPF_FIN_RECEIVED | TCPF_ACK_NOW;
         c->rcv_nxt++;
+        tcp_ooo_clear(t, c); /* a peer that sent data behind its FIN */
         tcp_close_fin_received(t, c);
     }
 }
@@ -232,7 +235,8 @@ void tcp_rx_clear(struct tcp *t, struct tcp_conn *c)
 uint32_t tcp_rx_edge(const struct tcp *t, const struct tcp_conn *c)
 {
     uint32_t limit = c->flags & TCPF_SCALE ? TCP_RX_WINDOW_MAX : UINT16_MAX;
-    uint64_t left = t->config.rx_memory_bytes > t->rx_bytes ? t->config.rx_memory_bytes - t->rx_bytes : 0;
+    uint64_t left =
+        t->config.rx_memory_bytes > t->rx_bytes ? t->config.rx_memory_bytes - t->rx_bytes : 0;
     uint64_t mbufs_left = t->rx_mbufs_max > t->rx_mbufs ? t->rx_mbufs_max - t->rx_mbufs : 0;
     if (left > mbufs_left * BYTES_PER_MBUF)
         left = mbufs_left * BYTES_PER_MBUF;

@@ -101,7 +101,8 @@ static void test_row19_any_permutation_of_eight_delivers_identical_bytes(void **
     OPEN();
     static uint8_t order[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     base = 1;
-    /* All 40,320 would overflow the user's buffer: those of the first seven, the eighth in front. */
+    /* All 40,320 would overflow the user's buffer: those of the first seven, the eighth in front.
+     */
     permute(order, 7, 0, send_permuted);
     RECEIVED(base - 1);
     uint8_t last_first[8] = {7, 0, 1, 2, 3, 4, 5, 6};
@@ -251,6 +252,17 @@ static void test_row22_data_behind_a_held_fin_is_ignored(void **state)
     SEND(.seq = 1, .ack = 1, .len = 5);
     RECEIVED(10);
     assert_int_equal(T.user.eof, 1);
+}
+
+static void test_row22_fin_before_data_that_waits_out_of_order(void **state)
+{
+    tcp_test_start(0);
+    OPEN();
+    SEND(.seq = 5, .ack = 1, .len = 50);
+    SEND(.seq = 1, .ack = 1, .flags = FIN | ACK);
+    assert_int_equal(T.user.eof, 1);
+    assert_int_equal(INFO().ooo_bytes, 0);
+    RECEIVED(0);
 }
 
 static void test_row23_keepalive_probe_draws_ack(void **state)
@@ -406,6 +418,7 @@ int main(void)
         TCP_TEST(test_row22_fin_with_data),
         TCP_TEST(test_row22_data_after_fin_is_ignored),
         TCP_TEST(test_row22_data_behind_a_held_fin_is_ignored),
+        TCP_TEST(test_row22_fin_before_data_that_waits_out_of_order),
         TCP_TEST(test_row23_keepalive_probe_draws_ack),
         TCP_TEST(test_row24_ack_is_delayed_at_most_500_ms),
         TCP_TEST(test_row24_every_second_full_segment_is_acked_at_once),

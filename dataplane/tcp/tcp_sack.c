@@ -11,9 +11,17 @@ static void range_remove(struct tcp_sack_board *b, uint32_t first, uint32_t coun
     b->count -= count;
 }
 
+/* By distance from una: two comparisons modulo 2^32 would let a block through that reaches half way
+ * around. */
+bool tcp_sack_block_valid(uint32_t una, uint32_t max, struct tcp_block block)
+{
+    uint32_t left = block.left - una, right = block.right - una;
+    return 0 < left && left < right && right <= max - una;
+}
+
 uint32_t tcp_sack_add(struct tcp_sack_board *b, uint32_t una, uint32_t max, struct tcp_block block)
 {
-    if (!seq_lt(block.left, block.right) || !seq_lt(una, block.left) || !seq_leq(block.right, max))
+    if (!tcp_sack_block_valid(una, max, block))
         return 0;
     /* [first, last): the ranges that the block touches. */
     uint32_t first = 0;
@@ -39,7 +47,8 @@ uint32_t tcp_sack_add(struct tcp_sack_board *b, uint32_t una, uint32_t max, stru
 
 void tcp_sack_advance(struct tcp_sack_board *b, uint32_t una)
 {
-    /* An ACK into a range, or up to it, means that the peer has dropped what it had SACKed there. */
+    /* An ACK into a range, or up to it, means that the peer has dropped what it had SACKed there.
+     */
     uint32_t gone = 0;
     while (gone < b->count && seq_leq(b->range[gone].left, una))
         gone++;
@@ -72,7 +81,8 @@ uint32_t tcp_sack_missing(const struct tcp_sack_board *b, uint32_t from, uint32_
     return missing;
 }
 
-bool tcp_sack_hole(const struct tcp_sack_board *b, uint32_t from, uint32_t to, struct tcp_block *hole)
+bool tcp_sack_hole(const struct tcp_sack_board *b, uint32_t from, uint32_t to,
+                   struct tcp_block *hole)
 {
     uint32_t i = 0;
     for (; i < b->count && seq_leq(b->range[i].left, from); i++)

@@ -1,6 +1,6 @@
-/* The sender's scoreboard (RFC 6675): which bytes above the cumulative ACK the peer says it has. Pure.
- * Bounded: at most TCP_SACK_RANGES_MAX ranges, all work linear in them; what does not fit is ignored
- * (it counts as not received). */
+/* The sender's scoreboard (RFC 6675): which bytes above the cumulative ACK the peer says it has.
+ * Pure. Bounded: at most TCP_SACK_RANGES_MAX ranges, all work linear in them; what does not fit is
+ * ignored (it counts as not received). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,10 +9,12 @@
 
 struct tcp_sack_board {
     uint32_t count;
-    uint32_t bytes;                               /* in all ranges */
+    uint32_t bytes;                              /* in all ranges */
     struct tcp_block range[TCP_SACK_RANGES_MAX]; /* ascending, disjoint, not adjacent */
 };
 
+/* Not empty and inside (una, max]. */
+bool tcp_sack_block_valid(uint32_t una, uint32_t max, struct tcp_block block);
 /* One block of a received option; outside of (una, max] or empty: ignored (row of tcp.md: 28). The
  * bytes that were not known before. */
 uint32_t tcp_sack_add(struct tcp_sack_board *b, uint32_t una, uint32_t max, struct tcp_block block);
@@ -25,7 +27,8 @@ uint32_t tcp_sack_lost_edge(const struct tcp_sack_board *b, uint32_t una, uint32
 /* Bytes of [from, to) that are not SACKed. */
 uint32_t tcp_sack_missing(const struct tcp_sack_board *b, uint32_t from, uint32_t to);
 /* The first run of bytes that are not SACKed in [from, to): false: none. */
-bool tcp_sack_hole(const struct tcp_sack_board *b, uint32_t from, uint32_t to, struct tcp_block *hole);
+bool tcp_sack_hole(const struct tcp_sack_board *b, uint32_t from, uint32_t to,
+                   struct tcp_block *hole);
 /* SetPipe: bytes in flight when everything below retransmitted_to was sent again where it was not
  * SACKed. */
 uint32_t tcp_sack_pipe(const struct tcp_sack_board *b, uint32_t una, uint32_t max,

@@ -170,7 +170,8 @@ static void link_send(struct sim *s, struct sim_node *from, const uint8_t *bytes
     const struct sim_link_config *l = &s->link;
     uint64_t start_us = from->link_free_us > s->now_us ? from->link_free_us : s->now_us;
     if (l->rate_bps) {
-        if (l->queue_max && (start_us - s->now_us) * l->rate_bps / 8000000 > (uint64_t)l->queue_max * 1500) {
+        if (l->queue_max &&
+            (start_us - s->now_us) * l->rate_bps / 8000000 > (uint64_t)l->queue_max * 1500) {
             s->lost++;
             return;
         }
@@ -248,7 +249,8 @@ static void node_init(struct sim *s, int i, const struct sim_config *c)
     n->nif->now_us = s->now_us;
     struct tcp_config config = {.conns_max = 64,
                                 .backlog = 16,
-                                .rx_memory_bytes = c->rx_memory_bytes ? c->rx_memory_bytes : 64u << 20,
+                                .rx_memory_bytes =
+                                    c->rx_memory_bytes ? c->rx_memory_bytes : 64u << 20,
                                 .cc = c->cc,
                                 .steering = &s->steering,
                                 .secret = {(uint8_t)c->seed, (uint8_t)i},

@@ -1,5 +1,5 @@
-/* Two engines and a link between them in virtual time: loss, duplication, reordering, delay and a rate,
- * all from one seed. Each side sends a pattern, checks what it receives, and closes. */
+/* Two engines and a link between them in virtual time: loss, duplication, reordering, delay and a
+ * rate, all from one seed. Each side sends a pattern, checks what it receives, and closes. */
 #pragma once
 #include "rng.h"
 #include "tcp_engine.h"
@@ -26,8 +26,8 @@ struct sim_app {
     struct stream *stream;
     uint64_t send_total, sent; /* appended to stream.out */
     uint64_t expect_total, received;
-    uint64_t progress_us; /* when bytes last arrived */
-    uint64_t rto_max_us;  /* the sender's largest timeout since then */
+    uint64_t progress_us;    /* when bytes last arrived */
+    uint64_t rto_max_us;     /* the sender's largest timeout since then */
     uint32_t read_per_round; /* 0: everything at once */
     bool eof, closed, ended, failed, slow_pending;
     enum stream_end why;
@@ -51,7 +51,7 @@ struct sim {
     bool blank[9]; /* by option kind */
     struct rng rng;
     uint64_t now_us, frames_order;
-    uint64_t stall_max_us; /* longest time without progress beyond what the RTO explains */
+    uint64_t stall_max_us;  /* longest time without progress beyond what the RTO explains */
     struct sim_frame *heap; /* by at_us, then order */
     uint32_t heap_count;
     uint64_t frames, lost;
@@ -65,7 +65,7 @@ struct sim_config {
     uint32_t caps;
     uint32_t read_per_round; /* of both */
     uint64_t rx_memory_bytes;
-    uint64_t limit_us; /* gives up after it */
+    uint64_t limit_us;             /* gives up after it */
     bool no_sack, no_ts, no_scale; /* the link blanks these options in SYNs */
     bool validate_rarely;
 };

@@ -12,10 +12,11 @@ static struct sim_result run(struct sim_config c)
         c.limit_us = 3600ull * 1000000;
     sim_run(&c, &r);
     if (!r.done || r.stall_us)
-        print_error("seed %" PRIu64 " loss %.3f reorder %.2f dup %.2f delay %u us: done %d stall %" PRIu64
+        print_error("seed %" PRIu64
+                    " loss %.3f reorder %.2f dup %.2f delay %u us: done %d stall %" PRIu64
                     " us, elapsed %" PRIu64 " us\n",
-                    c.seed, c.link.loss, c.link.reorder, c.link.dup, c.link.delay_us, r.done, r.stall_us,
-                    r.elapsed_us);
+                    c.seed, c.link.loss, c.link.reorder, c.link.dup, c.link.delay_us, r.done,
+                    r.stall_us, r.elapsed_us);
     assert_true(r.done);
     assert_int_equal(r.stall_us, 0);
     return r;
@@ -23,7 +24,8 @@ static struct sim_result run(struct sim_config c)
 
 static void test_clean_link_both_directions(void **state)
 {
-    struct sim_result r = run((struct sim_config){.seed = 1, .bytes = {4 << 20, 4 << 20}, .link.delay_us = 50});
+    struct sim_result r =
+        run((struct sim_config){.seed = 1, .bytes = {4 << 20, 4 << 20}, .link.delay_us = 50});
     assert_int_equal(r.retransmits[0] + r.retransmits[1], 0);
     assert_int_equal(r.timeouts[0] + r.timeouts[1], 0);
 }
@@ -37,13 +39,15 @@ static void test_matrix_of_loss_reordering_duplication_delay(void **state)
         for (size_t o = 0; o < count_of(reorder); o++)
             for (size_t d = 0; d < count_of(dup); d++)
                 for (size_t y = 0; y < count_of(delay_us); y++, seed++)
-                    run((struct sim_config){
-                        .seed = seed,
-                        .bytes = {300000, 300000},
-                        .cc = seed % 2 ? TCP_CC_NEWRENO : TCP_CC_CUBIC,
-                        .validate_rarely = true,
-                        .link = {.loss = loss[l], .reorder = reorder[o], .dup = dup[d],
-                                 .delay_us = delay_us[y], .reorder_us = delay_us[y] / 2 + 200}});
+                    run((struct sim_config){.seed = seed,
+                                            .bytes = {300000, 300000},
+                                            .cc = seed % 2 ? TCP_CC_NEWRENO : TCP_CC_CUBIC,
+                                            .validate_rarely = true,
+                                            .link = {.loss = loss[l],
+                                                     .reorder = reorder[o],
+                                                     .dup = dup[d],
+                                                     .delay_us = delay_us[y],
+                                                     .reorder_us = delay_us[y] / 2 + 200}});
 }
 
 static void test_random_links_and_options(void **state)

@@ -1,5 +1,5 @@
-/* What a user does to a TCP stream (stream.h), and what it can ask about it. A stream that has ended
- * but has not had its last callback takes every call without effect. */
+/* What a user does to a TCP stream (stream.h), and what it can ask about it. A stream that has
+ * ended but has not had its last callback takes every call without effect. */
 #include <stdio.h>
 #include "tcp_engine.h"
 #include "tcp_ooo.h"

@@ -1,5 +1,5 @@
-/* Chained hash table with its buckets sized at start: a lookup touches one bucket word and the keys of
- * its chain, one long on average. */
+/* Chained hash table with its buckets sized at start: a lookup touches one bucket word and the keys
+ * of its chain, one long on average. */
 #include "tcp_engine.h"
 
 static struct tcp_key *key_at(const struct tcp *t, uint32_t number)

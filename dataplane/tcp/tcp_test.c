@@ -219,10 +219,10 @@ static void expect_fail(const char *file, int line, const char *what, uint32_t g
     _fail(file, line);
 }
 
-#define EXPECT_FIELD(what, got, want)                                                              \
-    do {                                                                                           \
-        if ((got) != (want))                                                                       \
-            expect_fail(file, line, what, (uint32_t)(got), (uint32_t)(want));                      \
+#define EXPECT_FIELD(what, got, want)                                         \
+    do {                                                                      \
+        if ((got) != (want))                                                  \
+            expect_fail(file, line, what, (uint32_t)(got), (uint32_t)(want)); \
     } while (0)
 
 static void expect_options(const struct test_seg *s, const char *file, int line)
@@ -284,7 +284,7 @@ void tcp_test_expect_none(const char *file, int line)
 {
     if (test_port_take_segment(&T.net.port, &T.last)) {
         print_error("unexpected: flags %02x seq %u ack %u len %u window %u\n", T.last.flags,
-                       T.last.seq - T.iss, T.last.ack - T.peer.iss, T.last.data_len, T.last.window);
+                    T.last.seq - T.iss, T.last.ack - T.peer.iss, T.last.data_len, T.last.window);
         _fail(file, line);
     }
 }
@@ -356,8 +356,9 @@ void tcp_test_connect_start(void)
 void tcp_test_connect(const char *file, int line)
 {
     tcp_test_connect_start();
-    tcp_test_expect(&(struct test_seg){.flags = SYN, .mss = 1460, .scale_on = true, .sack_ok = true},
-                    file, line);
+    tcp_test_expect(
+        &(struct test_seg){.flags = SYN, .mss = 1460, .scale_on = true, .sack_ok = true}, file,
+        line);
     struct test_seg answer = peer_syn();
     answer.flags = SYN | ACK;
     answer.ack = 1;

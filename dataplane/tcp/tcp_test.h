@@ -3,12 +3,12 @@
  *
  *     OPEN();                                   three-way handshake, peer's options as in T.peer
  *     SEND(.seq = 1, .ack = 1, .data = "PING"); a segment from the peer, then a round of the loop
- *     EXPECT(.seq = 1, .ack = 5, .flags = ACK); the next segment that we sent, compared field by field
- *     EXPECT_NONE();                            nothing else was sent
- *     ADVANCE(200);                             milliseconds pass, timers run when they are due
+ *     EXPECT(.seq = 1, .ack = 5, .flags = ACK); the next segment that we sent, compared field by
+ * field EXPECT_NONE();                            nothing else was sent ADVANCE(200); milliseconds
+ * pass, timers run when they are due
  *
- * Sequence numbers are relative: the peer's SYN is .seq = 0, ours too. Flags default to ACK. PSH is not
- * compared. Payload without .data is the test pattern of its sequence number (.len bytes). */
+ * Sequence numbers are relative: the peer's SYN is .seq = 0, ours too. Flags default to ACK. PSH is
+ * not compared. Payload without .data is the test pattern of its sequence number (.len bytes). */
 #pragma once
 #include "test_cmocka.h"
 #include "tcp_engine.h"
@@ -24,8 +24,9 @@ struct test_seg {
     uint32_t window; /* SEND: 0 means T.peer.window; EXPECT: 0 means not compared */
     const char *data;
     uint32_t len; /* with data NULL */
-    uint32_t ts_val, ts_ecr; /* 0: SEND uses T.peer.ts and the last TSval seen; EXPECT does not compare */
-    bool no_ts;   /* SEND: leave the option out although negotiated; EXPECT: it must be missing */
+    uint32_t ts_val,
+        ts_ecr; /* 0: SEND uses T.peer.ts and the last TSval seen; EXPECT does not compare */
+    bool no_ts; /* SEND: leave the option out although negotiated; EXPECT: it must be missing */
     uint8_t sack_count;
     bool any_sack; /* EXPECT: blocks are not compared */
     struct tcp_block sack[4];
@@ -41,7 +42,7 @@ struct test_seg {
 /* The user of a stream: takes what comes, counts its callbacks. */
 struct test_user {
     struct stream *stream;
-    bool hold;             /* does not consume */
+    bool hold; /* does not consume */
     bool close_on_eof, close_on_readable, abort_on_readable, refuse, abort_in_accept;
     uint8_t received[1 << 20];
     uint32_t received_len;
@@ -77,8 +78,8 @@ struct tcp_test {
 
 extern struct tcp_test T;
 
-/* Defaults, changed by the test before tcp_test_start(): conns_max 64, backlog 16, no keepalive, NewReno;
- * peer with MSS 1460 and nothing else. caps: enum port_caps. */
+/* Defaults, changed by the test before tcp_test_start(): conns_max 64, backlog 16, no keepalive,
+ * NewReno; peer with MSS 1460 and nothing else. caps: enum port_caps. */
 void tcp_test_defaults(void);
 void tcp_test_start(uint32_t caps);
 /* Frees the engine and checks that every mbuf is back and that no connection is open. */

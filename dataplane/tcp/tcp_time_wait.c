@@ -1,5 +1,5 @@
-/* TIME-WAIT as a small record: it re-ACKs the peer's FIN, ignores RSTs (RFC 1337), and gives way to a
- * new SYN that cannot be an old duplicate (RFC 9293, 3.6.1; RFC 6191). */
+/* TIME-WAIT as a small record: it re-ACKs the peer's FIN, ignores RSTs (RFC 1337), and gives way to
+ * a new SYN that cannot be an old duplicate (RFC 9293, 3.6.1; RFC 6191). */
 #include <string.h>
 #include "tcp_engine.h"
 
@@ -76,7 +76,8 @@ static void wait_ack(struct tcp *t, struct tcp_time_wait *w)
                          .flags = FLAG_ACK,
                          .options = options};
     if (w->ts)
-        b.options_len = (uint8_t)tcp_options_put_ts(options, now_ms32(t) + w->ts_offset, w->ts_recent);
+        b.options_len =
+            (uint8_t)tcp_options_put_ts(options, now_ms32(t) + w->ts_offset, w->ts_recent);
     tcp_emit_bare(t, &b, &w->path);
 }
 

@@ -1,6 +1,6 @@
 /* Timers. A connection keeps its true deadlines and stands in the wheel at the earliest of them or
- * before; disarming only clears a bit, so that a cancelled timer can never fire, and what comes up in
- * the wheel is compared with the deadlines before anything runs. */
+ * before; disarming only clears a bit, so that a cancelled timer can never fire, and what comes up
+ * in the wheel is compared with the deadlines before anything runs. */
 #include "tcp_engine.h"
 
 static void wheel_update(struct tcp *t, struct tcp_conn *c, uint32_t deadline_ms)

@@ -13,8 +13,9 @@ void tcp_wheel_init(struct tcp_wheel *w, uint64_t now_ms)
     w->now_ms = now_ms;
 }
 
-/* The first level on which at_ms lies less than a turn ahead, counted in that level's slots: the slot of
- * now is then never taken for the one a turn later, and what comes up early goes down a level. */
+/* The first level on which at_ms lies less than a turn ahead, counted in that level's slots: the
+ * slot of now is then never taken for the one a turn later, and what comes up early goes down a
+ * level. */
 static uint32_t slot_for(const struct tcp_wheel *w, uint64_t at_ms)
 {
     uint32_t level = 0;

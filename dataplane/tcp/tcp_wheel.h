@@ -1,7 +1,7 @@
 /* Deadlines of connections: a hierarchical wheel of three levels with 256 slots of 1 ms, 256 ms and
- * 65.5 s. Connections stand in it once, at their earliest deadline or before (lazy: a deadline that moves
- * later is noticed when the slot comes up). Longer deadlines stand in the last slot and are looked at
- * again there. Insert, remove: constant time. */
+ * 65.5 s. Connections stand in it once, at their earliest deadline or before (lazy: a deadline that
+ * moves later is noticed when the slot comes up). Longer deadlines stand in the last slot and are
+ * looked at again there. Insert, remove: constant time. */
 #pragma once
 #include <stdint.h>
 

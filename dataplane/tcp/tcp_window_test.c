@@ -103,7 +103,8 @@ static void test_row41_sender_waits_for_a_window_worth_a_segment(void **state)
     WRITE_PATTERN(10 * MSS);
     for (uint32_t i = 0; i < 4; i++)
         EXPECT(.seq = 1 + i * MSS, .ack = 1, .len = MSS);
-    SEND(.seq = 1, .ack = 1 + 4 * MSS, .window = 500); /* less than a segment, than half the window */
+    SEND(.seq = 1, .ack = 1 + 4 * MSS,
+         .window = 500); /* less than a segment, than half the window */
     EXPECT_NONE();
     SEND(.seq = 1, .ack = 1 + 4 * MSS, .window = MSS);
     EXPECT(.seq = 1 + 4 * MSS, .ack = 1, .len = MSS);
@@ -273,7 +274,8 @@ static void test_row44_peer_shrinks_its_window(void **state)
     OPEN();
     WRITE_PATTERN(20 * MSS);
     assert_int_equal(tcp_test_drop_sent(), 10);
-    SEND(.seq = 1, .ack = 1 + MSS, .window = 2 * MSS); /* the right edge moves back by seven segments */
+    SEND(.seq = 1, .ack = 1 + MSS,
+         .window = 2 * MSS); /* the right edge moves back by seven segments */
     EXPECT_NONE();
     ADVANCE(INFO().rto_us / 1000);
     EXPECT(.seq = 1 + MSS, .ack = 1, .len = MSS);
@@ -382,7 +384,8 @@ static void test_row55_client_port_hashes_back_to_its_lcore(void **state)
             assert_non_null(s);
             struct flow_tuple tuple;
             tcp_stream_tuple(s, &tuple);
-            assert_int_equal(flow_owner_of_hash(&T.net.steering, flow_hash(&T.net.steering, &tuple)), lcore);
+            assert_int_equal(
+                flow_owner_of_hash(&T.net.steering, flow_hash(&T.net.steering, &tuple)), lcore);
         }
     }
     assert_int_equal(STAT(conns_open), 20);
