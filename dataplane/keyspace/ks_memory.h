@@ -10,7 +10,7 @@ void ks_mem_init(void);
 /* The calling thread allocates from lcore index's arena from now on. */
 void ks_mem_attach(unsigned index);
 
-/* 16-byte aligned, not zeroed; NULL when there is none. */
+/* 8-byte aligned, from 16 bytes on 16-byte; not zeroed; NULL when there is none. */
 void *ks_mem_alloc(size_t size);
 /* 64-byte aligned and zeroed; NULL when there is none. */
 void *ks_mem_alloc_lines(size_t size);

@@ -68,6 +68,8 @@ static void batch_close(struct retire *retire)
     else
         retire->first = retire->open;
     retire->last = retire->open;
+    if (!retire->fresh)
+        retire->fresh = retire->open;
     retire->open = NULL;
 }
 
@@ -98,13 +100,16 @@ static void *pointer_of(uint64_t bits)
 }
 
 /* The value leaves the entry, to be freed in pieces. */
-static void value_detach(struct retire *retire, struct entry *e)
+static void value_detach(struct ks *ks, struct entry *e)
 {
+    struct retire *retire = &ks->p->retire;
     uint32_t head = entry_head(e);
-    if (!head_is_inline(head)) {
-        struct bigstr *big = entry_big(e);
-        retire->value = big ? (void *)big : entry_object(e);
-        retire->value_head = head & HEAD_FLAGS;
+    retire->value_head = head & HEAD_FLAGS;
+    retire->value = entry_big(e);
+    if (!retire->value) {
+        retire->value = entry_object(e);
+        retire->value_left = ks->shared->ops[head_type(head)]->count(
+            retire->value, (enum obj_encoding)head_enc(head));
     }
     entry_free(e);
 }
@@ -119,7 +124,10 @@ static bool value_free_some(struct ks *ks, uint32_t *budget)
     } else {
         gone = ks->shared->ops[type]->free_some(
             retire->value, (enum obj_encoding)head_enc(retire->value_head), *budget);
-        *budget = gone ? *budget - 1 : 0;
+        uint32_t freed =
+            gone && retire->value_left < *budget ? (uint32_t)retire->value_left : *budget;
+        retire->value_left -= freed;
+        *budget -= freed;
     }
     if (gone)
         retire->value = NULL;
@@ -184,7 +192,7 @@ static void item_free(struct ks *ks, enum retire_kind kind, const struct retired
     void (*destroy)(void *memory);
     switch (kind) {
     case RETIRE_ENTRY_VALUE:
-        value_detach(retire, pointer_of(item->pointer));
+        value_detach(ks, pointer_of(item->pointer));
         break;
     case RETIRE_SEGMENT:
         segment_free(pointer_of(item->pointer), (unsigned)item->size);
@@ -252,9 +260,8 @@ static void batches_hand_over(struct ks *ks, bool idle)
     if (open && (idle || open->bytes >= BATCH_BYTES_MAX ||
                  ks->now_ms - open->opened_ms >= BATCH_AGE_MAX_MS))
         batch_close(retire);
-    for (struct retire_batch *b = retire->first; b; b = b->next)
-        if (!b->grace)
-            b->grace = qsbr_grace_begin();
+    for (; retire->fresh; retire->fresh = retire->fresh->next)
+        retire->fresh->grace = qsbr_grace_begin();
 }
 
 bool retire_run(struct ks *ks, bool idle, uint32_t budget)

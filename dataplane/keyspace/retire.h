@@ -24,9 +24,11 @@ enum retire_kind {
 struct retire {
     struct retire_batch *open;         /* collecting */
     struct retire_batch *first, *last; /* full or handed over, oldest first */
+    struct retire_batch *fresh;        /* the first that is not handed over */
     struct retire_batch *spare;        /* empty ones */
     uint32_t spare_count;
     void *value;                   /* being freed in pieces: a detached value … */
+    size_t value_left;             /* … elements of an aggregate … */
     uint32_t value_head;           /* … type and encoding of its entry */
     uint64_t walk_root, walk_next; /* … or an index */
 };

@@ -103,6 +103,28 @@ static void test_large_objects_go_in_pieces(void **state)
     test_drain(ks);
 }
 
+/* Many middling objects count by their elements. */
+static void test_budget_counts_elements(void **state)
+{
+    struct ks *ks = ks_of(state);
+    for (unsigned i = 0; i < 50; i++) {
+        struct key key = test_key("key:%u", i);
+        struct entry *e =
+            ks_entry_object(ks, &key, OBJ_LIST, ENC_QUICKLIST, toy_new(90), EXPIRY_NONE);
+        ks_lock(ks, key.slot);
+        ks_put(ks, &key, e);
+        assert_true(ks_delete(ks, &key));
+        ks_unlock(ks, key.slot);
+    }
+    while (toys_alive) {
+        int before = toys_alive;
+        ks_reclaim(ks, true, 100);
+        qsbr_quiescent();
+        assert_true(before - toys_alive <= 2);
+    }
+    test_drain(ks);
+}
+
 static void test_cap(void **state)
 {
     struct ks *ks = ks_of(state);
@@ -206,6 +228,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_partial_batches_wait_until_idle, ks_setup,
                                         ks_teardown),
         cmocka_unit_test_setup_teardown(test_large_objects_go_in_pieces, ks_setup, ks_teardown),
+        cmocka_unit_test_setup_teardown(test_budget_counts_elements, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_cap, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_cap_and_a_giant, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_flush_is_freed_in_pieces, ks_setup, ks_teardown),
