@@ -1,4 +1,5 @@
 #include "allocator.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,18 +17,51 @@ static size_t process_resident(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void system_stats_read(struct allocator_stats *out)
+static void system_stats(struct allocator_stats *out)
 {
     *out = (struct allocator_stats){0};
     out->process_resident = process_resident();
     out->system_total = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+static void stats_ask(struct allocator_stats *out);
+
+/* What was asked last; w: whoever moved due_us, r: any (relaxed). */
+static struct {
+    _Atomic(uint64_t) due_us;
+    _Atomic(size_t) allocated, active, resident, process_resident, system_total;
+} cached;
+
+static void cache_refresh(void)
+{
+    struct allocator_stats now;
+    stats_ask(&now);
+    atomic_store_explicit(&cached.allocated, now.allocated, memory_order_relaxed);
+    atomic_store_explicit(&cached.active, now.active, memory_order_relaxed);
+    atomic_store_explicit(&cached.resident, now.resident, memory_order_relaxed);
+    atomic_store_explicit(&cached.process_resident, now.process_resident, memory_order_relaxed);
+    atomic_store_explicit(&cached.system_total, now.system_total, memory_order_relaxed);
+}
+
+void allocator_stats_read(struct allocator_stats *out, uint64_t now_us)
+{
+    uint64_t due_us = atomic_load_explicit(&cached.due_us, memory_order_relaxed);
+    if (now_us >= due_us && atomic_compare_exchange_strong_explicit(
+                                &cached.due_us, &due_us, now_us + ALLOCATOR_STATS_AGE_US,
+                                memory_order_relaxed, memory_order_relaxed))
+        cache_refresh();
+    out->allocated = atomic_load_explicit(&cached.allocated, memory_order_relaxed);
+    out->active = atomic_load_explicit(&cached.active, memory_order_relaxed);
+    out->resident = atomic_load_explicit(&cached.resident, memory_order_relaxed);
+    out->process_resident = atomic_load_explicit(&cached.process_resident, memory_order_relaxed);
+    out->system_total = atomic_load_explicit(&cached.system_total, memory_order_relaxed);
+}
+
 #ifdef SW_SANITIZE
 
-void allocator_stats_read(struct allocator_stats *out)
+static void stats_ask(struct allocator_stats *out)
 {
-    system_stats_read(out);
+    system_stats(out);
     out->allocated = out->active = out->resident = out->process_resident;
 }
 
@@ -56,11 +90,11 @@ static size_t stat_of(const char *name)
     return mallctl(name, &value, &size, NULL, 0) == 0 ? value : 0;
 }
 
-void allocator_stats_read(struct allocator_stats *out)
+static void stats_ask(struct allocator_stats *out)
 {
     uint64_t epoch = 1;
     size_t size = sizeof(epoch);
-    system_stats_read(out);
+    system_stats(out);
     mallctl("epoch", &epoch, &size, &epoch, size);
     out->allocated = stat_of("stats.allocated");
     out->active = stat_of("stats.active");

@@ -4,6 +4,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct allocator_stats {
     size_t allocated;        /* bytes that the program asked for, rounded to size classes */
@@ -13,7 +14,10 @@ struct allocator_stats {
     size_t system_total;     /* of the machine */
 };
 
-void allocator_stats_read(struct allocator_stats *out);
+/* At most a second old: asking costs some hundred microseconds, so one caller per second pays for
+ * it. The values are relaxed, each of its own moment. */
+#define ALLOCATOR_STATS_AGE_US 1000000
+void allocator_stats_read(struct allocator_stats *out, uint64_t now_us);
 /* "jemalloc-5.3.0" or "libc". */
 const char *allocator_name(void);
 /* Gives unused pages back to the kernel. */

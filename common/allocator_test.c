@@ -10,11 +10,13 @@ static void test_stats_follow_an_allocation(void **state)
 {
     struct allocator_stats before, after;
     const size_t size = 64u << 20;
-    allocator_stats_read(&before);
+    allocator_stats_read(&before, 5000000);
     char *block = malloc(size);
     assert_non_null(block);
     memset(block, 1, size);
-    allocator_stats_read(&after);
+    allocator_stats_read(&after, 5000000 + ALLOCATOR_STATS_AGE_US - 1);
+    assert_int_equal(after.allocated, before.allocated); /* not asked again yet */
+    allocator_stats_read(&after, 5000000 + ALLOCATOR_STATS_AGE_US);
     assert_true(after.allocated >= before.allocated + size / 2);
     assert_true(after.process_resident >= before.process_resident + size / 2);
     assert_true(after.resident >= after.active / 2);

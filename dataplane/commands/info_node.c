@@ -83,7 +83,7 @@ static uint64_t peak_update(uint64_t used)
 void memory_view_read(struct call *c, struct memory_view *out)
 {
     struct allocator_stats stats;
-    allocator_stats_read(&stats);
+    allocator_stats_read(&stats, c->worker->now_us);
     *out = (struct memory_view){
         .used = ks_used_bytes(c->ks->shared),
         .retired = ks_retired_bytes(c->ks->shared),

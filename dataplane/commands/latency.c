@@ -19,6 +19,7 @@
 #define BUCKETS (EXACT_BUCKETS + (EXPONENT_MAX - EXPONENT_MIN + 1) * STEPS)
 
 struct histogram {
+    _Atomic(uint32_t) first, last;     /* buckets that may be used, last exclusive; w: its lcore */
     _Atomic(uint64_t) bucket[BUCKETS]; /* w: its lcore */
 };
 
@@ -81,12 +82,21 @@ void latency_free(struct latency *l)
 }
 
 /* Owner only. */
+static void histogram_clear(struct histogram *g)
+{
+    uint32_t last = atomic_load_explicit(&g->last, memory_order_relaxed);
+    for (uint32_t i = atomic_load_explicit(&g->first, memory_order_relaxed); i < last; i++)
+        atomic_store_explicit(&g->bucket[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&g->first, BUCKETS, memory_order_relaxed);
+    atomic_store_explicit(&g->last, 0, memory_order_relaxed);
+}
+
 static void histograms_clear(struct histograms *h)
 {
     for (unsigned id = 0; id < command_id_count(); id++) {
         struct histogram *g = atomic_load_explicit(&h->by_command[id], memory_order_relaxed);
-        for (uint32_t i = 0; g && i < BUCKETS; i++)
-            atomic_store_explicit(&g->bucket[i], 0, memory_order_relaxed);
+        if (g)
+            histogram_clear(g);
     }
 }
 
@@ -96,9 +106,20 @@ static struct histogram *histogram_of(struct histograms *h, unsigned id)
     if (likely_true(g != NULL))
         return g;
     g = calloc(1, sizeof(*g));
-    if (g)
+    if (g) {
+        atomic_init(&g->first, BUCKETS);
         atomic_store_explicit(&h->by_command[id], g, memory_order_release);
+    }
     return g;
+}
+
+/* A reader that sees the old range misses the newest sample, no more. */
+static void histogram_widen(struct histogram *g, uint32_t at)
+{
+    if (likely_false(at < atomic_load_explicit(&g->first, memory_order_relaxed)))
+        atomic_store_explicit(&g->first, at, memory_order_relaxed);
+    if (likely_false(at >= atomic_load_explicit(&g->last, memory_order_relaxed)))
+        atomic_store_explicit(&g->last, at + 1, memory_order_relaxed);
 }
 
 void latency_sample(struct worker *w, const struct command *cmd, uint64_t duration_us)
@@ -115,7 +136,9 @@ void latency_sample(struct worker *w, const struct command *cmd, uint64_t durati
     if (likely_false(!g))
         return;
     uint64_t ns = duration_us < VALUE_MAX_NS / 1000 ? duration_us * 1000 : VALUE_MAX_NS;
-    _Atomic(uint64_t) *bucket = &g->bucket[latency_bucket_of_ns(ns ? ns : 1)];
+    uint32_t at = latency_bucket_of_ns(ns ? ns : 1);
+    histogram_widen(g, at);
+    _Atomic(uint64_t) *bucket = &g->bucket[at];
     atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1,
                           memory_order_relaxed);
 }
@@ -126,23 +149,32 @@ void latency_histograms_reset(struct latency *l)
         atomic_fetch_add_explicit(&l->lcores[i].reset_wanted, 1, memory_order_relaxed);
 }
 
+static void summary_add(struct latency_summary *s, const struct histogram *g)
+{
+    uint32_t first = atomic_load_explicit(&g->first, memory_order_relaxed);
+    uint32_t last = atomic_load_explicit(&g->last, memory_order_relaxed);
+    for (uint32_t b = first; b < last; b++) {
+        uint64_t n = atomic_load_explicit(&g->bucket[b], memory_order_relaxed);
+        s->bucket[b] += n;
+        s->count += n;
+    }
+    if (last > s->size)
+        s->size = last;
+}
+
 bool latency_summarise(struct latency *l, const struct command *cmd, struct latency_summary *out)
 {
-    *out = (struct latency_summary){.size = BUCKETS};
-    out->bucket = calloc(BUCKETS, sizeof(uint64_t));
-    if (!out->bucket)
-        return false;
+    *out = (struct latency_summary){0};
     for (unsigned i = 0; i < l->lcore_count; i++) {
         struct histograms *h = &l->lcores[i];
         if (atomic_load_explicit(&h->reset_done, memory_order_acquire) !=
             atomic_load_explicit(&h->reset_wanted, memory_order_relaxed))
             continue;
         struct histogram *g = atomic_load_explicit(&h->by_command[cmd->id], memory_order_acquire);
-        for (uint32_t b = 0; g && b < BUCKETS; b++) {
-            uint64_t n = atomic_load_explicit(&g->bucket[b], memory_order_relaxed);
-            out->bucket[b] += n;
-            out->count += n;
-        }
+        if (g && !out->bucket && !(out->bucket = calloc(BUCKETS, sizeof(uint64_t))))
+            return false;
+        if (g)
+            summary_add(out, g);
     }
     if (out->count == 0)
         latency_summary_free(out);

@@ -26,7 +26,7 @@ void latency_histograms_reset(struct latency *l);
 /* A command's histogram over all lcores. */
 struct latency_summary {
     uint64_t count;
-    uint32_t size;    /* of buckets */
+    uint32_t size;    /* buckets above are empty */
     uint64_t *bucket; /* allocated: latency_summary_free() */
 };
 /* False: no sample, or out of memory. */
