@@ -102,8 +102,7 @@ static const char *value_parse(enum key key, const char *p, struct fault_spec *s
     case KEY_COUNT:
         break;
     }
-    CHECK(!"unknown key");
-    return NULL;
+    check_failed(__FILE__, __LINE__, "unknown key");
 }
 
 static bool fail(char *err, const char *at, const char *why)

@@ -189,6 +189,5 @@ bool port_probe(const struct port_spec *spec, uint16_t mtu, char err[PROBE_ERROR
     case PORT_KIND_COUNT:
         break;
     }
-    CHECK(!"unknown kind");
-    return false;
+    check_failed(__FILE__, __LINE__, "unknown kind");
 }

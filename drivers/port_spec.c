@@ -239,7 +239,7 @@ bool port_spec_devargs(const struct port_spec *spec, const struct port_device *d
         break;
     case PORT_KIND_PCI:
     case PORT_KIND_COUNT:
-        CHECK(!"a PCI device has no arguments");
+        check_failed(__FILE__, __LINE__, "a PCI device has no arguments");
     }
     return len > 0 && (size_t)len < size;
 }
