@@ -57,6 +57,21 @@ static inline unsigned directory_word_depth(uint64_t word)
     return (unsigned)(word >> 48);
 }
 
+static inline uint64_t root_of_segment(const struct bucket *segment, unsigned bits)
+{
+    return (uint64_t)(uintptr_t)segment | bits;
+}
+
+static inline uint64_t root_of_directory(const _Atomic(uint64_t) *directory, unsigned bits)
+{
+    return (uint64_t)(uintptr_t)directory | (uint64_t)bits << 48;
+}
+
+static inline uint64_t directory_word_make(const struct bucket *segment, unsigned depth)
+{
+    return (uint64_t)(uintptr_t)segment | (uint64_t)depth << 48;
+}
+
 /* The first bits of the hash as a number; 0 bits: 0. */
 static inline uint64_t hash_prefix(uint64_t hash, unsigned bits)
 {
@@ -99,6 +114,22 @@ void index_insert(struct ks *ks, uint16_t slot, uint64_t hash, struct entry *e);
 void index_replace(const struct place *place, uint64_t hash, struct entry *e);
 /* Takes the entry at place out of the index; frees or shrinks what became empty. */
 void index_remove(struct ks *ks, uint16_t slot, uint64_t hash, const struct place *place);
+
+/* ---- shared by directory.c and directory_shrink.c ---- */
+/* Chains included. */
+size_t segment_held_bytes(const struct bucket *segment, unsigned bits);
+/* Account for a segment that goes in and one that is replaced. */
+void segment_published(struct ks *ks, uint16_t slot, const struct bucket *segment, unsigned bits);
+void segment_retire(struct ks *ks, uint16_t slot, struct bucket *segment, unsigned bits);
+void directory_retire(struct ks *ks, _Atomic(uint64_t) *directory, unsigned bits);
+/* Stores word for every hash that begins with the bits of prefix. */
+void directory_fill(_Atomic(uint64_t) *directory, unsigned bits, uint64_t prefix, uint64_t word);
+
+/* Entries in a segment at a load. */
+static inline uint32_t capacity_percent(unsigned bits, uint32_t percent)
+{
+    return (BUCKET_WORDS * percent << bits) / 100;
+}
 
 /* Frees index memory bit by bit (of a detached index, after its grace period): takes any one
  * segment apart. Entries are handed to each(); false once nothing is left. */
