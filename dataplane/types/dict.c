@@ -26,6 +26,7 @@ struct dict {
     size_t count, mem_bytes;
     uint64_t bucket_count;
     chain_link **segments;
+    uint32_t chain_max; /* no chain is longer: dict_random() */
     uint8_t segment_count;
     bool with_values;
     uint64_t free_bucket; /* dict_free_some(): the next to empty */
@@ -257,6 +258,16 @@ bool dict_find(const struct dict *d, struct slice key, struct dict_item *item)
     return true;
 }
 
+/* Chains grow only by insertion and by merging. */
+static void chain_measure(struct dict *d, chain_link head)
+{
+    uint32_t length = 0;
+    for (; head; head = link_target(head)->next)
+        length++;
+    if (length > d->chain_max)
+        d->chain_max = length;
+}
+
 /* One more bucket: takes its share from the one that it splits off. Without memory for a new
  * segment chains just stay longer. */
 static void bucket_split(struct dict *d)
@@ -287,11 +298,13 @@ static void bucket_merge(struct dict *d)
 {
     uint64_t last = d->bucket_count - 1;
     unsigned level = log2_floor(last);
-    chain_link *end = bucket_at(d, last - ((uint64_t)1 << level));
+    chain_link *first = bucket_at(d, last - ((uint64_t)1 << level));
+    chain_link *end = first;
     while (*end)
         end = &link_target(*end)->next;
     *end = *bucket_at(d, last);
     d->bucket_count--;
+    chain_measure(d, *first);
     if (last == (uint64_t)1 << level)
         segment_drop_last(d);
 }
@@ -333,6 +346,7 @@ enum dict_result dict_put(struct dict *d, struct slice key, struct slice value)
     e->next = *at;
     *at = link_make(e, hash);
     d->count++;
+    chain_measure(d, *at);
     return DICT_ADDED;
 }
 
@@ -353,24 +367,34 @@ bool dict_delete(struct dict *d, struct slice key)
     return true;
 }
 
+/* Buckets looked at together, so that their cache misses overlap. */
+#define PROBES 8
+
+/* The element at a depth of a chain, or NULL. */
+static const struct element *chain_at(chain_link head, uint64_t depth)
+{
+    for (; head && depth > 0; depth--)
+        head = link_target(head)->next;
+    return link_target(head);
+}
+
 struct dict_item dict_random(const struct dict *d, struct rng *rng)
 {
     CHECK(d->count > 0);
+    CHECK(d->chain_max > 0);
     /* A bucket and a depth at random, until there is an element: each has the same chance, where
      * picking a bucket and then one of its elements would favour those in short chains. */
     for (;;) {
-        chain_link l = *bucket_at(d, rng_below(rng, d->bucket_count));
-        if (!l)
-            continue;
-        uint64_t length = 0;
-        for (chain_link at = l; at; at = link_target(at)->next)
-            length++;
-        uint64_t depth = rng_below(rng, length > DICT_CHAIN_FAIR ? length : DICT_CHAIN_FAIR);
-        if (depth >= length)
-            continue;
-        for (; depth > 0; depth--)
-            l = link_target(l)->next;
-        return element_item(d, link_target(l));
+        const chain_link *heads[PROBES];
+        for (unsigned i = 0; i < PROBES; i++) {
+            heads[i] = bucket_at(d, rng_below(rng, d->bucket_count));
+            __builtin_prefetch(heads[i]);
+        }
+        for (unsigned i = 0; i < PROBES; i++) {
+            const struct element *e = chain_at(*heads[i], rng_below(rng, d->chain_max));
+            if (e)
+                return element_item(d, e);
+        }
     }
 }
 
@@ -426,14 +450,17 @@ void dict_validate(const struct dict *d)
     for (unsigned i = 0; i < d->segment_count; i++)
         mem += mem_class_bytes(segment_size(i) * sizeof(chain_link));
     for (uint64_t b = 0; b < d->bucket_count; b++) {
+        uint32_t length = 0;
         for (chain_link l = *bucket_at(d, b); l; l = link_target(l)->next) {
             const struct element *e = link_target(l);
             uint64_t hash = key_hash(element_key(d, e));
             CHECK(bucket_of(d, hash) == b);
             CHECK(hash_tag(hash) == (l & ~POINTER_MASK));
             mem += element_mem(d, e);
-            count++;
+            length++;
         }
+        CHECK(length <= d->chain_max);
+        count += length;
     }
     CHECK(count == d->count);
     CHECK(mem == d->mem_bytes);

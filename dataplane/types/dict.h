@@ -44,9 +44,7 @@ enum dict_result dict_put(struct dict *d, struct slice key, struct slice value);
 /* False: absent. */
 bool dict_delete(struct dict *d, struct slice key);
 
-/* A random element, each with the same probability (but for chains beyond DICT_CHAIN_FAIR elements,
- * which practically do not occur). count > 0. */
-#define DICT_CHAIN_FAIR 16
+/* A random element, each with the same probability. count > 0. */
 struct dict_item dict_random(const struct dict *d, struct rng *rng);
 
 /* Calls each() for the elements of one bucket; returns the next cursor, 0 at the end. An element

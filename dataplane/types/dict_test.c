@@ -162,20 +162,34 @@ static void test_scan_takes_any_cursor(void **state)
 
 /* Chi-square over 1,000 elements with 200,000 draws: 999 degrees of freedom, so 1,250 is more than
  * five standard deviations out; the generator is seeded. */
-static void test_random_is_fair(void **state)
+static void assert_fair(const struct dict *d)
 {
     enum { ELEMENTS = 1000, DRAWS = 200000 };
     static unsigned drawn[ELEMENTS];
     memset(drawn, 0, sizeof(drawn));
     struct rng rng;
     rng_seed(&rng, 7);
-    struct dict *d = dict_of(ELEMENTS);
+    assert_int_equal(dict_count(d), ELEMENTS);
     for (unsigned i = 0; i < DRAWS; i++)
         drawn[key_number(dict_random(d, &rng).key)]++;
     double expected = (double)DRAWS / ELEMENTS, chi_square = 0;
     for (unsigned i = 0; i < ELEMENTS; i++)
         chi_square += (drawn[i] - expected) * (drawn[i] - expected) / expected;
     assert_true(chi_square < 1250);
+}
+
+static void test_random_is_fair(void **state)
+{
+    struct dict *d = dict_of(1000);
+    assert_fair(d);
+    dict_free(d);
+    /* After the table has shrunk, and between two of its doublings. */
+    d = dict_of(5000);
+    for (unsigned i = 1000; i < 5000; i++) {
+        char text[32];
+        assert_true(dict_delete(d, key_n(text, i)));
+    }
+    assert_fair(d);
     dict_free(d);
 }
 
