@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <rte_mbuf.h>
 #include "check.h"
@@ -234,6 +236,40 @@ static void test_memif(void **state)
     test_run("rm -rf %s", folder);
 }
 
+/* A killed process leaves its XDP program on the interface. */
+static void leave_xdp_behind(void)
+{
+    veth_up();
+    pid_t child = fork();
+    if (child == 0) {
+        char err[PORT_ERROR_SIZE];
+        eal = test_eal(1, 8191);
+        CHECK(port_try("af_xdp:swv0", "", 1500, err) != NULL);
+        pause();
+    }
+    while (system("ip link show swv0 | grep -q 'prog/xdp'") != 0)
+        usleep(20000);
+    CHECK(kill(child, SIGKILL) == 0);
+    CHECK(waitpid(child, NULL, 0) == child);
+    test_run("ip link show swv0 | grep -q 'prog/xdp'");
+}
+
+static void test_af_xdp_after_kill(void **state)
+{
+    uint8_t mac[6];
+    test_mac_of("swv0", mac);
+    int raw = test_raw_open("swv1");
+    struct port *port = port_new("af_xdp:swv0", 1500);
+    struct port_queue *q = port_queue_get(port, 0);
+    for (uint16_t i = 0; i < 100; i++) {
+        frame_in(q, raw, mac, (uint16_t)(60 + i));
+        frame_out(q, raw, i & 1, (uint16_t)(500 + i));
+    }
+    close(raw);
+    port_close(port);
+    veth_down();
+}
+
 static int setup(void **state)
 {
     eal = test_eal(1, 8191);
@@ -243,10 +279,14 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_af_packet), cmocka_unit_test(test_foreign_mac),
-        cmocka_unit_test(test_af_xdp),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_af_xdp_after_kill),
+        cmocka_unit_test(test_af_packet),
+        cmocka_unit_test(test_foreign_mac),
+        cmocka_unit_test(test_af_xdp),
+        cmocka_unit_test(test_errors),
         cmocka_unit_test(test_memif),
     };
     test_netns_enter();
+    leave_xdp_behind();
     return cmocka_run_group_tests(tests, setup, NULL);
 }
