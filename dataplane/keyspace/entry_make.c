@@ -118,7 +118,10 @@ struct entry *ks_entry_object(struct ks *ks, const struct key *key, enum obj_typ
 void ks_entry_discard(struct ks *ks, struct entry *e)
 {
     stock_release(&ks->p->stock);
-    entry_free(e);
+    if (entry_big(e)) /* may be much: in pieces, with what was deleted */
+        retire_item(ks, RETIRE_ENTRY_VALUE, (uint64_t)(uintptr_t)e, 0, 0);
+    else
+        entry_free(e);
 }
 
 struct entry *entry_with_expiry(struct ks *ks, const struct entry *e, int64_t expiry_ms)

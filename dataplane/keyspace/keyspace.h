@@ -107,7 +107,7 @@ struct entry *ks_entry_big(struct ks *ks, const struct key *key, struct bigstr *
                            int64_t expiry_ms);
 struct entry *ks_entry_object(struct ks *ks, const struct key *key, enum obj_type type,
                               enum obj_encoding enc, void *object, int64_t expiry_ms);
-/* Drops one that was never stored. */
+/* Drops one that was never stored, with its large string; an object stays the caller's. */
 void ks_entry_discard(struct ks *ks, struct entry *e);
 
 /* Stores e under its key; the old entry, if any, is retired with its value. An LRU or LFU state is

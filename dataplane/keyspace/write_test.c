@@ -79,6 +79,23 @@ static void test_large_strings(void **state)
     assert_int_equal(ks_used_bytes(ks->shared), 0);
 }
 
+static void test_discard(void **state)
+{
+    struct ks *ks = ks_of(state);
+    static uint8_t bytes[50000];
+    struct key key = test_key("never");
+    ks_entry_discard(ks, ks_entry_string(ks, &key, slice_str("small"), EXPIRY_NONE));
+    ks_entry_discard(ks, ks_entry_string(ks, &key, slice_from(bytes, sizeof(bytes)), 5));
+    struct toy *toy = toy_new(3);
+    ks_entry_discard(ks, ks_entry_object(ks, &key, OBJ_SET, ENC_INTSET, toy, EXPIRY_NONE));
+    test_drain(ks); /* the leak checker sees the rest */
+    assert_int_equal(ks->p->stock.promised, 0);
+    assert_int_equal(ks_used_bytes(ks->shared), 0);
+    assert_int_equal(toy->count, 3);
+    free(toy);
+    toys_alive--;
+}
+
 static void test_detach_moves_the_object(void **state)
 {
     struct ks *ks = ks_of(state);
@@ -293,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_encodings, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_smallest_entries, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_large_strings, ks_setup, ks_teardown),
+        cmocka_unit_test_setup_teardown(test_discard, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_detach_moves_the_object, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_object_accounting, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_expired_keys_on_access, ks_setup, ks_teardown),
