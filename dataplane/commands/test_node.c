@@ -1,6 +1,7 @@
 #include "test_node.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "channels.h"
 #include "check.h"
 #include "clock.h"
 #include "command.h"
@@ -206,18 +207,27 @@ const char *test_replies(struct test_client *c, size_t *len)
     return c->node->replies;
 }
 
-void test_node_free(struct test_node *n)
+void test_node_disconnect(struct test_node *n)
 {
     for (struct test_client *c = n->clients; c; c = c->next)
         test_stream_reset(c->stream);
     test_node_run(n);
     CHECK(atomic_load(&n->node.client_count) == 0);
+    CHECK(channels_count(n->node.channels, CHANNEL_NAME) == 0);
+    CHECK(channels_count(n->node.channels, CHANNEL_PATTERN) == 0);
+    for (unsigned i = 0; i < n->node.lcore_count; i++)
+        CHECK(atomic_load(&test_worker(n, i)->publish_in_flight_bytes) == 0);
     while (n->clients) {
         struct test_client *c = n->clients;
         n->clients = c->next;
         test_stream_free(c->stream);
         free(c);
     }
+}
+
+void test_node_free(struct test_node *n)
+{
+    test_node_disconnect(n);
     for (unsigned i = 0; i < n->node.lcore_count; i++) {
         struct worker *w = test_worker(n, i);
         worker_tables_free(w);

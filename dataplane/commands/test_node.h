@@ -20,8 +20,9 @@ struct test_client {
 };
 
 struct test_node *test_node_new(unsigned lcore_count);
-/* Ends all clients and checks that nothing of them is left. */
 void test_node_free(struct test_node *n);
+/* Ends and frees all clients; checks that nothing of them is left. */
+void test_node_disconnect(struct test_node *n);
 struct worker *test_worker(struct test_node *n, unsigned lcore);
 struct node *test_node_shared(struct test_node *n);
 /* CONFIG SET name value, at once. */
