@@ -3,6 +3,8 @@
 #include "command.h"
 
 unsigned key_spec_count(const struct command *cmd);
+/* The flags of a key specification, as a set of words. */
+void reply_key_flags(struct reply *r, uint32_t flags);
 uint64_t subcommand_count(const struct command *cmd);
 /* "get", or "config|set"; NULL: unknown. */
 const struct command *command_lookup_full(struct slice name);

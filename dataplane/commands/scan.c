@@ -101,7 +101,7 @@ static bool scan_cursor_parse(struct slice text, uint64_t *cursor)
 
 /* Redis gives up after ten buckets per key asked for; one call looks at no more than this either
  * way. */
-#define SCAN_BUCKETS_MAX 20000
+#define SCAN_BUCKETS_MAX 2000
 
 void cmd_scan(struct call *c)
 {
