@@ -120,15 +120,34 @@ static void bad_or_odd_messages_are_dropped(void **state)
 
 static void echo_is_rate_limited(void **state)
 {
-    struct test_ip_header h = from_peer(0);
-    for (unsigned i = 0; i < 10000; i++)
-        test_net_input(&net, test_frame_icmp(&net.port, &h, 8, 0, "12345678", 8));
-    assert_in_range(net.port.sent_count, 1, 2000);
-    assert_int_equal(net.nif->stats->tx_icmp_limited, 10000 - net.port.sent_count);
-    test_port_drop_sent(&net.port);
-    net.nif->now_us += 50;
-    test_net_input(&net, test_frame_icmp(&net.port, &h, 8, 0, "12345678", 8));
-    assert_int_equal(net.port.sent_count, 1);
+    for (unsigned f = 0; f < 2; f++) {
+        struct test_ip_header h = from_peer(f);
+        uint64_t limited = net.nif->stats->tx_icmp_limited;
+        net.nif->now_us += 1000000;
+        for (unsigned i = 0; i < 10000; i++)
+            test_net_input(&net, test_frame_icmp(&net.port, &h, family[f].echo, 0, "12345678", 8));
+        assert_in_range(net.port.sent_count, 1, 2000);
+        assert_int_equal(net.nif->stats->tx_icmp_limited - limited, 10000 - net.port.sent_count);
+        test_port_drop_sent(&net.port);
+        net.nif->now_us += 50;
+        test_net_input(&net, test_frame_icmp(&net.port, &h, family[f].echo, 0, "12345678", 8));
+        assert_int_equal(net.port.sent_count, 1);
+        test_port_drop_sent(&net.port);
+    }
+}
+
+/* Answers go to hosts, about messages to this host. */
+static void echo_of_groups_and_nobody_is_ignored(void **state)
+{
+    struct test_ip_header h = from_peer(1);
+    h.dst = test_ip("ff02::1");
+    memcpy(h.dst_mac, "\x33\x33\0\0\0\1", 6);
+    test_net_input(&net, test_frame_icmp(&net.port, &h, 128, 0, "12345678", 8));
+    h = from_peer(1);
+    h.src = test_ip("::");
+    test_net_input(&net, test_frame_icmp(&net.port, &h, 128, 0, "12345678", 8));
+    assert_int_equal(net.nif->stats->rx_icmp_ignored, 2);
+    assert_int_equal(net.port.sent_count, 0);
 }
 
 /* --- errors --- */
@@ -306,6 +325,12 @@ static void unknown_protocols_are_told(void **state)
         }
     }
     assert_int_equal(net.nif->stats->rx_unknown_protocol, 22);
+    /* An IPv6 error quotes as much as fits the least MTU. */
+    static const uint8_t large[1440];
+    struct test_ip_header h = from_peer(1);
+    h.proto = 132;
+    test_net_input(&net, test_frame_ip(&net.port, &h, large, sizeof large));
+    assert_in_range(take_icmp(1), 14 + 1000, 14 + 1280);
 }
 
 static void unreachables_are_rate_limited(void **state)
@@ -373,6 +398,7 @@ int main(void)
         TEST(echo_in_chains),
         TEST(bad_or_odd_messages_are_dropped),
         TEST(echo_is_rate_limited),
+        TEST(echo_of_groups_and_nobody_is_ignored),
         TEST(errors_reach_tcp),
         TEST(too_big_is_clamped),
         TEST(too_big_without_mtu_takes_a_plateau),

@@ -95,6 +95,20 @@ static void padding_is_trimmed(void **state)
     assert_int_equal(net.seen.data_len, 25);
 }
 
+/* The IP packet ends in the middle of the chain. */
+static void padding_in_chains_is_trimmed(void **state)
+{
+    for (uint32_t cut = 1; cut < 59; cut++) {
+        struct rte_mbuf *m = frame();
+        memset(rte_pktmbuf_append(m, 40), 0xaa, 40);
+        test_frame_split(&net.port, m, 80);
+        test_frame_split(&net.port, m, cut);
+        ASSERT_DELIVERED(m);
+        assert_int_equal(net.seen.data_len, 25);
+        assert_memory_equal(net.seen.data + 20, "hello", 5);
+    }
+}
+
 /* tcp.md row 53, bad-input.md row 61. */
 static void header_lies_are_dropped(void **state)
 {
@@ -356,21 +370,14 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(segment_is_delivered),
-        TEST(padding_is_trimmed),
-        TEST(header_lies_are_dropped),
-        TEST(options_are_refused),
-        TEST(truncations_are_dropped),
-        TEST(short_tcp_is_dropped),
-        TEST(impossible_sources_are_dropped),
-        TEST(others_frames_are_dropped),
-        TEST(other_ethertypes_are_dropped),
-        TEST(four_checksum_states),
-        TEST(every_flipped_bit_is_noticed),
-        TEST(chains_cut_anywhere),
-        TEST(shared_chains_are_copied),
-        TEST(large_frames_are_accepted),
-        TEST(bursts_keep_order),
+        TEST(segment_is_delivered),         TEST(padding_is_trimmed),
+        TEST(padding_in_chains_is_trimmed), TEST(header_lies_are_dropped),
+        TEST(options_are_refused),          TEST(truncations_are_dropped),
+        TEST(short_tcp_is_dropped),         TEST(impossible_sources_are_dropped),
+        TEST(others_frames_are_dropped),    TEST(other_ethertypes_are_dropped),
+        TEST(four_checksum_states),         TEST(every_flipped_bit_is_noticed),
+        TEST(chains_cut_anywhere),          TEST(shared_chains_are_copied),
+        TEST(large_frames_are_accepted),    TEST(bursts_keep_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -368,6 +368,33 @@ static void resolves_by_solicitation(void **state)
     assert_memory_equal(neigh_find(net.nif->neighbours, &peer)->mac, mac_other, 6);
 }
 
+static unsigned told;
+static void tell(void *arg, const struct ip_addr *a, const uint8_t mac[6])
+{
+    told++;
+    assert_memory_equal(mac, test_mac_peer, 6);
+}
+
+/* The advertisement may leave out what its frame says; other lcores hear of it. */
+static void advertisements_without_option(void **state)
+{
+    struct ip_addr peer = test_ip("fe80::2");
+    struct nd d = {.src = "fe80::2",
+                   .dst = "fe80::77:ff:fe00:1",
+                   .target = "fe80::2",
+                   .type = 136,
+                   .flags = SOLICITED};
+    net.nif->neighbour_learned = tell;
+    assert_false(netif_reachable(net.nif, &peer));
+    test_net_input(&net, nd_frame(&d));
+    assert_true(netif_reachable(net.nif, &peer));
+    assert_int_equal(told, 1);
+    /* About somebody who is not on this link: not a word. */
+    d.target = "2001:db8::7";
+    test_net_input(&net, nd_frame(&d));
+    assert_int_equal(told, 1);
+}
+
 static void announces_at_start(void **state)
 {
     unsigned arp = 0, advertisements = 0, reports = 0;
@@ -447,6 +474,7 @@ int main(void)
         TEST(bad_discovery_is_counted),
         TEST(routers_and_redirects_are_ignored),
         TEST(resolves_by_solicitation),
+        TEST(advertisements_without_option),
         TEST(announces_at_start),
         TEST(listener_queries_are_answered_at_a_pace),
     };

@@ -130,6 +130,22 @@ static void requests_are_paced_then_negative(void **state)
     assert_true(test_port_take_segment(&net.port, &seen));
 }
 
+/* The same when no timer ran in between. */
+static void a_late_use_asks_again(void **state)
+{
+    struct ip_addr a = test_ip("10.77.0.2");
+    assert_false(netif_reachable(net.nif, &a));
+    for (unsigned i = 0; i < 3; i++)
+        advance(1000000);
+    assert_int_equal(requests(NULL), 3);
+    assert_int_equal(entry("10.77.0.2")->state, NEIGHBOUR_FAILED);
+    net.nif->now_us += NEIGHBOUR_FAILED_US;
+    assert_false(netif_reachable(net.nif, &a));
+    netif_flush(net.nif);
+    assert_int_equal(requests(NULL), 1);
+    assert_int_equal(entry("10.77.0.2")->state, NEIGHBOUR_INCOMPLETE);
+}
+
 static void reachable_asks_once(void **state)
 {
     struct ip_addr a = test_ip("10.77.0.2");
@@ -465,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(three_packets_wait_in_order),
         TEST(requests_are_paced_then_negative),
+        TEST(a_late_use_asks_again),
         TEST(reachable_asks_once),
         TEST(gateway_is_asked_once),
         TEST(syn_ack_needs_no_arp),

@@ -280,6 +280,17 @@ static void waiting_frames_are_bounded(void **state)
     assert_sent_in_order(0, NET_TX_QUEUE_MAX - 1);
 }
 
+static void ending_frees_what_waits(void **state)
+{
+    struct net_path path = {0};
+    struct netif *n = netif_new(&net.port.queue, &net.config, net.nif->l4, NULL);
+    struct ip_addr dst = test_ip("10.77.0.2"), src = test_ip("10.77.0.1");
+    netif_output_tcp(n, &path, &src, &dst, segment(TEST_ACK, NULL, 0)); /* behind the neighbour */
+    assert_int_equal(n->tx_count, 1);                                   /* the request */
+    netif_free(n);
+    assert_int_equal(test_port_buffers_used(&net.port), 0);
+}
+
 static int set_up(void **state)
 {
     test_net_init(&net, 0, 1, NULL, NULL);
@@ -311,6 +322,7 @@ int main(void)
         TEST(what_the_port_refuses_waits_in_order),
         TEST(a_stalled_port_loses_what_waits),
         TEST(waiting_frames_are_bounded),
+        TEST(ending_frees_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

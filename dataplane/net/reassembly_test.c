@@ -217,13 +217,21 @@ static void memory_is_bounded(void **state)
     }
     /* Many small pieces per datagram. */
     for (uint16_t id = 0; id < 100; id++) {
-        for (uint32_t k = 0; k < 100; k++) {
+        net.nif->now_us++;
+        for (uint32_t k = 0; k < 60; k++) {
             feed(piece(0, (uint16_t)(1000 + id), 512 + k * 16, 8));
             assert_true(test_port_buffers_used(&net.port) <= REASSEMBLY_MBUFS_MAX);
         }
     }
+    /* Too many of one datagram: it ends. */
+    uint64_t drops = net.nif->stats->rx_fragment_drops;
+    net.nif->now_us++;
+    for (uint32_t k = 0; k < 100; k++)
+        feed(piece(0, 1999, 512 + k * 16, 8));
+    assert_true(net.nif->stats->rx_fragment_drops >= drops + 100);
     /* Large ones, in chains. */
     for (uint16_t id = 0; id < 100; id++) {
+        net.nif->now_us++;
         feed(piece(0, (uint16_t)(2000 + id), 1024, 50000));
         assert_true(test_port_buffers_used(&net.port) <= REASSEMBLY_MBUFS_MAX);
     }
