@@ -1,5 +1,5 @@
-/* Latencies in a log-linear histogram: 64 sub-buckets per power of two, so that a percentile is exact to
- * 1.6 %. Pure; one owner. */
+/* Latencies in a log-linear histogram: 64 sub-buckets per power of two, so that a percentile is
+ * exact to 1.6 %. Pure; one owner. */
 #pragma once
 #include <stdint.h>
 

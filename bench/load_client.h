@@ -1,5 +1,5 @@
-/* The clients of the load generator: each keeps one pipeline of commands in flight, and measures from
- * its first byte queued to its last reply. Owner: the generator's lcore. */
+/* The clients of the load generator: each keeps one pipeline of commands in flight, and measures
+ * from its first byte queued to its last reply. Owner: the generator's lcore. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +17,7 @@ struct load_plan {
     unsigned keys;     /* "key:0000000" …, chosen at random; with fill each once, in order */
     unsigned value_bytes;
     bool fill; /* SET every key once, then finish */
+    bool hold; /* open, send nothing */
 };
 
 struct load_client;

@@ -6,8 +6,9 @@
 #include <string.h>
 #include "reply_count.h"
 
-static const char stream[] = "+OK\r\n:12\r\n$5\r\nhe\r\no\r\n$-1\r\n*2\r\n$1\r\na\r\n*2\r\n:1\r\n:2\r\n*0\r\n"
-                             "-ERR no\r\n*-1\r\n*1\r\n*0\r\n$0\r\n\r\n";
+static const char stream[] =
+    "+OK\r\n:12\r\n$5\r\nhe\r\no\r\n$-1\r\n*2\r\n$1\r\na\r\n*2\r\n:1\r\n:2\r\n*0\r\n"
+    "-ERR no\r\n*-1\r\n*1\r\n*0\r\n$0\r\n\r\n";
 #define STREAM_REPLIES 10
 
 static void test_counts_whole(void **state)
