@@ -84,68 +84,47 @@ static bool may_gather(struct call *c)
 
 /* ---- LIST ---- */
 
-struct client_line {
-    uint64_t id;
-    char *text;
-};
-
 struct list_gather {
     struct gather gather;
     struct client_filter filter;
-    struct client_line *lines;
-    uint32_t count, size;
+    char *text; /* a line per client */
+    size_t len, size;
 };
 
-static void list_add(void *arg, struct session *s)
+static void list_each(struct gather *g, struct session *s)
 {
-    struct list_gather *l = arg;
+    struct list_gather *l = container_from(g, struct list_gather, gather);
     if (!filter_matches(&l->filter, s))
         return;
-    if (l->count == l->size) {
-        l->size = l->size ? l->size * 2 : 16;
-        l->lines = realloc(l->lines, l->size * sizeof(*l->lines));
-        CHECK(l->lines);
+    char *line = session_describe(s);
+    size_t len = strlen(line);
+    if (l->len + len + 1 > l->size) {
+        l->size = (l->len + len + 1) * 2;
+        l->text = realloc(l->text, l->size);
+        CHECK(l->text);
     }
-    l->lines[l->count++] = (struct client_line){s->id, session_describe(s)};
-}
-
-static void list_visit(struct gather *g, struct worker *w)
-{
-    session_each(w, list_add, container_from(g, struct list_gather, gather));
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-    uint64_t x = ((const struct client_line *)a)->id, y = ((const struct client_line *)b)->id;
-    return (x > y) - (x < y);
+    memcpy(l->text + l->len, line, len);
+    l->text[l->len + len] = '\n';
+    l->len += len + 1;
+    free(line);
 }
 
 static void list_reply(struct gather *g, struct session *s)
 {
     struct list_gather *l = container_from(g, struct list_gather, gather);
-    size_t len = 0, at = 0;
-    if (l->count > 0)
-        qsort(l->lines, l->count, sizeof(*l->lines), compare_lines);
-    for (uint32_t i = 0; i < l->count; i++)
-        len += strlen(l->lines[i].text) + 1;
-    char *text = malloc(len + 1);
-    CHECK(text);
-    for (uint32_t i = 0; i < l->count; i++) {
-        size_t line = strlen(l->lines[i].text);
-        memcpy(text + at, l->lines[i].text, line);
-        at += line;
-        text[at++] = '\n';
+    struct slice text = slice_from(l->text, l->len);
+    if (s->reply.protocol > 2) {
+        reply_verbatim(&s->reply, text);
+        return;
     }
-    reply_verbatim(&s->reply, slice_from(text, len));
-    free(text);
+    reply_bulk_ref(&s->reply, text, free, l->text);
+    l->text = NULL;
 }
 
 static void list_free(struct gather *g)
 {
     struct list_gather *l = container_from(g, struct list_gather, gather);
-    for (uint32_t i = 0; i < l->count; i++)
-        free(l->lines[i].text);
-    free(l->lines);
+    free(l->text);
     filter_free(&l->filter);
     free(l);
 }
@@ -186,9 +165,9 @@ void cmd_client_list(struct call *c)
     }
     struct list_gather *l = calloc(1, sizeof(*l));
     CHECK(l);
-    l->gather = (struct gather){.visit = list_visit, .reply = list_reply, .free = list_free};
+    l->gather = (struct gather){.each = list_each, .reply = list_reply, .free = list_free};
     l->filter = filter;
-    gather_start(&l->gather, c->session);
+    gather_start(&l->gather, c->session, c->in_exec);
 }
 
 void cmd_client_info(struct call *c)
@@ -209,21 +188,16 @@ struct kill_gather {
     bool old_form, killed_self;
 };
 
-static void kill_one(void *arg, struct session *s)
+static void kill_each(struct gather *g, struct session *s)
 {
-    struct kill_gather *k = arg;
+    struct kill_gather *k = container_from(g, struct kill_gather, gather);
     if (!filter_matches(&k->filter, s))
         return;
     k->killed++;
-    if (s->worker == k->gather.home && s->id == k->gather.session_id)
+    if (s->worker == g->home && s->id == g->session_id)
         k->killed_self = true; /* after its reply */
     else
         session_close(s, false);
-}
-
-static void kill_visit(struct gather *g, struct worker *w)
-{
-    session_each(w, kill_one, container_from(g, struct kill_gather, gather));
 }
 
 static void kill_reply(struct gather *g, struct session *s)
@@ -335,8 +309,8 @@ void cmd_client_kill(struct call *c)
     }
     struct kill_gather *k = calloc(1, sizeof(*k));
     CHECK(k);
-    k->gather = (struct gather){.visit = kill_visit, .reply = kill_reply, .free = kill_free};
+    k->gather = (struct gather){.each = kill_each, .reply = kill_reply, .free = kill_free};
     k->filter = filter;
     k->old_form = c->argc == 3;
-    gather_start(&k->gather, c->session);
+    gather_start(&k->gather, c->session, c->in_exec);
 }

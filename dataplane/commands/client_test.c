@@ -137,6 +137,32 @@ static void clients_describe_themselves(void **state)
               "-ERR syntax error\r\n");
 }
 
+static void long_lists_come_in_pieces(void **state)
+{
+    enum { COUNT = 300 };
+    struct test_client *clients[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        clients[i] = test_connect(node, (unsigned)i % LCORES);
+    /* Clients come and go while the list is made. */
+    test_stream_push(a->stream, "CLIENT LIST\r\n", 13);
+    for (int i = 0; i < COUNT; i += 3)
+        test_stream_reset(clients[i]->stream);
+    test_connect(node, 2);
+    test_node_run(node);
+    const char *list = test_replies(a, NULL);
+    unsigned lines = 0;
+    for (const char *at = strstr(list, "id="); at; at = strstr(at + 1, "\nid="))
+        lines++;
+    assert_int_equal(lines, COUNT - COUNT / 3 + 4);
+    TEST_SAYS(a, "MULTI\r\nCLIENT LIST\r\nPING\r\nEXEC\r\n", /* cannot wait for other lcores */
+              "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n-ERR Command not allowed inside a transaction\r\n"
+              "+PONG\r\n");
+    TEST_SEND(a, "HELLO 3\r\nCLIENT LIST\r\n");
+    assert_non_null(strstr(test_replies(a, NULL), "\r\ntxt:id=1 "));
+    TEST_SAYS(a, "CLIENT KILL TYPE normal\r\n", ":203\r\n");
+    assert_true(test_is_closed(clients[1]));
+}
+
 static void clients_are_killed_anywhere(void **state)
 {
     TEST_SAYS(a, "CLIENT KILL 10.0.0.1:1003\r\nCLIENT KILL 10.0.0.1:1003\r\n",
@@ -286,12 +312,13 @@ int main(void)
 {
 #define WITH_NODE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_NODE(hello_speaks_both_protocols), WITH_NODE(a_password_is_asked_for),
-        WITH_NODE(strangers_are_kept_small),    WITH_NODE(clients_describe_themselves),
-        WITH_NODE(clients_are_killed_anywhere), WITH_NODE(parked_clients_may_be_killed),
-        WITH_NODE(replies_are_switched_off),    WITH_NODE(pauses_hold_commands_back),
-        WITH_NODE(too_many_clients_are_told),   WITH_NODE(idle_clients_time_out),
-        WITH_NODE(soft_limits_take_their_time), WITH_NODE(selecting_and_unblocking),
+        WITH_NODE(hello_speaks_both_protocols),  WITH_NODE(a_password_is_asked_for),
+        WITH_NODE(strangers_are_kept_small),     WITH_NODE(clients_describe_themselves),
+        WITH_NODE(long_lists_come_in_pieces),    WITH_NODE(clients_are_killed_anywhere),
+        WITH_NODE(parked_clients_may_be_killed), WITH_NODE(replies_are_switched_off),
+        WITH_NODE(pauses_hold_commands_back),    WITH_NODE(too_many_clients_are_told),
+        WITH_NODE(idle_clients_time_out),        WITH_NODE(soft_limits_take_their_time),
+        WITH_NODE(selecting_and_unblocking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

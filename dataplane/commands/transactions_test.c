@@ -141,6 +141,20 @@ static void connection_commands_work_inside(void **state)
     assert_true(a->stream->closed);
 }
 
+static void clients_are_listed_inside(void **state)
+{
+    for (int i = 0; i < 200; i++)
+        test_connect(node, 0);
+    TEST_SEND(a, "MULTI\r\nCLIENT LIST\r\nCLIENT KILL ID 2\r\nEXEC\r\nCLIENT LIST\r\nPING\r\n");
+    const char *got = test_replies(a, NULL), *after = strstr(got, "\r\n:1\r\n$");
+    assert_non_null(strstr(got, "*2\r\n$"));
+    assert_non_null(strstr(got, "\nid=202 "));
+    assert_non_null(after);
+    assert_non_null(strstr(after, "\nid=202 "));
+    assert_null(strstr(after, "\nid=2 "));
+    assert_string_equal(got + strlen(got) - 7, "+PONG\r\n");
+}
+
 static void queues_are_bounded(void **state)
 {
     test_node_config(node, "client-query-buffer-limit", "1mb");
@@ -179,7 +193,8 @@ int main(void)
         WITH_NODE(refused_commands_abort),       WITH_NODE(misplaced_commands_are_refused),
         WITH_NODE(watched_keys_stop_exec),       WITH_NODE(every_kind_of_change_is_seen),
         WITH_NODE(watching_knows_expiry),        WITH_NODE(connection_commands_work_inside),
-        WITH_NODE(queues_are_bounded),           WITH_NODE(many_keys_lock_everything),
+        WITH_NODE(clients_are_listed_inside),    WITH_NODE(queues_are_bounded),
+        WITH_NODE(many_keys_lock_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

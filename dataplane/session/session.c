@@ -1,6 +1,7 @@
 #include "session.h"
 #include <stdlib.h>
 #include "check.h"
+#include "gather.h"
 #include "session_private.h"
 #include "subscribe.h"
 #include "transaction.h"
@@ -58,6 +59,10 @@ static void list_remove(struct session_list *l, struct session *s)
 {
     if (l->cron_next == s)
         l->cron_next = s->next;
+    for (struct session_walk *walk = l->walks; walk; walk = walk->link) {
+        if (walk->next == s)
+            walk->next = s->next;
+    }
     if (s->prev)
         s->prev->next = s->next;
     else
@@ -214,6 +219,7 @@ static void session_end(struct session *s)
 void session_reap(struct worker *w)
 {
     struct session **place = &w->sessions->closing;
+    w->sessions->rounds++;
     while (likely_false(*place != NULL)) {
         struct session *s = *place;
         if (s->flags & SESSION_READABLE) {
@@ -269,7 +275,7 @@ void session_pause(struct session *s)
     s->worker->sessions->paused++;
 }
 
-static bool pause_is_over(struct worker *w)
+static bool pause_is_over(const struct worker *w)
 {
     return atomic_load_explicit(&w->node->pause_until_ms, memory_order_acquire) <= w->now_ms;
 }
@@ -296,17 +302,25 @@ static void cron_one(struct session *s)
         session_close(s, false);
 }
 
-/* Rounds are longer while clients wait for the end of a pause that is over. */
-#define PAUSE_OVER_FACTOR 16
+/* So that each is looked at about once a second, and all at once when a pause is over. */
+#define CRON_SESSIONS_MAX 1024
+#define CRON_PAUSE_OVER_MAX 16384
+
+static uint32_t cron_budget(const struct worker *w, uint32_t budget)
+{
+    const struct session_list *l = w->sessions;
+    uint32_t share = l->count / (uint32_t)w->config->hz, most = CRON_SESSIONS_MAX;
+    if (l->paused && pause_is_over(w))
+        share = most = CRON_PAUSE_OVER_MAX;
+    if (budget < share)
+        budget = share < most ? share : most;
+    return budget < l->count ? budget : l->count;
+}
 
 void session_cron(struct worker *w, uint32_t budget)
 {
     struct session_list *l = w->sessions;
-    if (l->paused && pause_is_over(w))
-        budget *= PAUSE_OVER_FACTOR;
-    if (budget > l->count)
-        budget = l->count;
-    while (budget-- > 0) {
+    for (budget = cron_budget(w, budget); budget > 0; budget--) {
         struct session *s = l->cron_next ? l->cron_next : l->first;
         l->cron_next = s->next;
         cron_one(s);

@@ -81,8 +81,8 @@ void session_reap(struct worker *w);
 /* Sends what replies have queued; checks output limits (soft and hard): a client over them is
  * closed, counted and logged. After each burst for every session that executed. */
 void session_flush(struct session *s);
-/* Idle timeout, soft limits, paused clients whose time has come: a bounded number of sessions per
- * call, round robin. */
+/* Idle timeout, soft limits, paused clients whose time has come: some sessions per call, round
+ * robin, at least budget, more when there are many; hz times a second. */
 void session_cron(struct worker *w, uint32_t budget);
 /* A command of this session waits for mail or a job: its next commands stay unparsed. cancel (may
  * be NULL) is called when the session ends first. */

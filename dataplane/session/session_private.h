@@ -10,6 +10,8 @@ struct session_list {
     uint32_t by_id_size;          /* a power of two */
     uint32_t count;
     uint32_t paused;
+    uint64_t rounds;            /* of the loop */
+    struct session_walk *walks; /* gather.h */
 };
 
 /* session_limits.c: closes s when its output is over a limit. */
