@@ -17,8 +17,8 @@ static bool parse_address(const char *text, const char *directive, struct ip_add
 {
     if (text[0] == '\0' || ip_addr_parse(text, addr, prefix))
         return true;
-    snprintf(err, MACHINE_ERROR_SIZE, "%s '%s' is not an address; expected for example %s", directive,
-             text, prefix != NULL ? "10.77.0.1/24" : "10.77.0.254");
+    snprintf(err, MACHINE_ERROR_SIZE, "%s '%s' is not an address; expected for example %s",
+             directive, text, prefix != NULL ? "10.77.0.1/24" : "10.77.0.254");
     return false;
 }
 
@@ -108,7 +108,8 @@ bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_
     struct eal_options eal = eal_options_from(c);
     struct port_options port = port_options_from(c, rss_key);
     if (c->ip[0] == '\0' && c->ip6[0] == '\0') {
-        snprintf(err, MACHINE_ERROR_SIZE, "the node has no address: set 'ip', for example ip 10.77.0.1/24");
+        snprintf(err, MACHINE_ERROR_SIZE,
+                 "the node has no address: set 'ip', for example ip 10.77.0.1/24");
         return false;
     }
     machine_name_node(m);

@@ -1,5 +1,5 @@
-/* The node put together: EAL, port, keyspace, lcores. Control thread only; built once, in the order of the
- * fields, taken down in reverse. */
+/* The node put together: EAL, port, keyspace, lcores. Control thread only; built once, in the order
+ * of the fields, taken down in reverse. */
 #pragma once
 #include <stdbool.h>
 #include "config.h"
@@ -21,7 +21,8 @@ struct machine {
     unsigned lcore_count;
 };
 
-/* Builds everything from the published configuration; false: err says what is missing and what to do. */
+/* Builds everything from the published configuration; false: err says what is missing and what to
+ * do. */
 bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_ERROR_SIZE]);
 /* Sends the lcores into their loops. */
 void machine_launch(struct machine *m);

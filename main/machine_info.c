@@ -9,8 +9,8 @@ static void info_port(FILE *out, const struct machine *m)
 {
     const struct port_info *p = port_info_get(m->port);
     struct port_stats s;
-    fprintf(out, "port:%s\r\nport_driver:%s\r\nport_queues:%u\r\nport_mtu:%u\r\n", p->name, p->driver,
-            p->queue_count, p->mtu);
+    fprintf(out, "port:%s\r\nport_driver:%s\r\nport_queues:%u\r\nport_mtu:%u\r\n", p->name,
+            p->driver, p->queue_count, p->mtu);
     fprintf(out, "port_caps:0x%x\r\nhugepages:%s\r\nlcores:%u\r\n", p->caps,
             m->eal.hugepages ? "yes" : "no", m->lcore_count);
     fprintf(out, "packet_buffers:%u\r\npacket_buffers_used:%lu\r\n",

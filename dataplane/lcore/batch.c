@@ -9,11 +9,11 @@
 /* A session whose input is being parsed in this batch. */
 struct batch_input {
     struct session *session;
-    struct slice data;   /* what session_input_begin() gave */
-    size_t parsed;       /* bytes of data that are parsed */
-    const char *error;   /* the protocol was broken behind the parsed commands */
-    bool held;           /* parked or paused: parsed commands behind that point were taken back */
-    bool starved;        /* parsed to the end, or to an unfinished command */
+    struct slice data; /* what session_input_begin() gave */
+    size_t parsed;     /* bytes of data that are parsed */
+    const char *error; /* the protocol was broken behind the parsed commands */
+    bool held;         /* parked or paused: parsed commands behind that point were taken back */
+    bool starved;      /* parsed to the end, or to an unfinished command */
 };
 
 struct batch_item {
@@ -188,8 +188,8 @@ static void batch_finish_input(struct lcore *l, struct batch_input *in)
     }
     bool alive = session_input_done(s, in->parsed);
     session_flush(s);
-    if (!alive || (s->flags & (SESSION_CLOSING | SESSION_CLOSE_AFTER_REPLY | SESSION_PARKED |
-                               SESSION_PAUSED)))
+    if (!alive || (s->flags &
+                   (SESSION_CLOSING | SESSION_CLOSE_AFTER_REPLY | SESSION_PARKED | SESSION_PAUSED)))
         return;
     if (!in->starved || s->stream->ops->peek(s->stream).len > 0)
         batch_ready(l, s);

@@ -15,9 +15,9 @@
 struct idle {
     struct lcore *lcore;
     int epoll_fd;
-    int port_fd;                 /* in the epoll set; -1: none */
+    int port_fd; /* in the epoll set; -1: none */
     uint32_t port_fd_generation;
-    uint64_t idle_since_us;      /* 0: the last round had work */
+    uint64_t idle_since_us; /* 0: the last round had work */
 };
 
 struct idle *idle_new(struct lcore *l)

@@ -1,18 +1,19 @@
 /* The idle ladder: poll, pause, sleep (design-dataplane, rule 5).
  *
- * An lcore that found nothing to do polls on for a while, then polls with pauses, then sleeps until its
- * port's wake-up, mail, a steered frame or the next timer. Asleep it is RCU-offline. With
- * `idle busy` it never leaves the first step. */
+ * An lcore that found nothing to do polls on for a while, then polls with pauses, then sleeps until
+ * its port's wake-up, mail, a steered frame or the next timer. Asleep it is RCU-offline. With `idle
+ * busy` it never leaves the first step. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 #include "lcore.h"
 
-#define IDLE_POLL_US 20   /* plain polling after the last work */
-#define IDLE_PAUSE_US 50  /* then polling with pauses */
+#define IDLE_POLL_US 20  /* plain polling after the last work */
+#define IDLE_PAUSE_US 50 /* then polling with pauses */
 #define IDLE_SLEEP_MAX_US 100000
 
 struct idle *idle_new(struct lcore *l); /* NULL: no epoll to be had */
 void idle_free(struct idle *i);
-/* Called after a round; had_work = it did something; deadline_us: when the next timer is due. May sleep. */
+/* Called after a round; had_work = it did something; deadline_us: when the next timer is due. May
+ * sleep. */
 void idle_step(struct idle *i, bool had_work, uint64_t deadline_us);

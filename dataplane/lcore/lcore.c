@@ -60,6 +60,8 @@ static bool lcore_build_network(struct lcore *l)
         return false;
     l->net->neighbour_learned = lcore_neighbour_learned;
     l->net->neighbour_arg = l;
+    l->net->foreign = steer_foreign;
+    l->net->foreign_arg = l;
     l->tcp = tcp_new(l->net, &c->tcp);
     if (l->tcp == NULL)
         return false;
@@ -80,11 +82,13 @@ static bool lcore_build_worker(struct lcore *l)
 
 struct lcore *lcore_new(const struct lcore_config *config)
 {
-    struct lcore *l = aligned_alloc(CACHE_LINE, (sizeof(*l) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+    struct lcore *l =
+        aligned_alloc(CACHE_LINE, (sizeof(*l) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
     if (l == NULL)
         return NULL;
     memset(l, 0, sizeof(*l));
     l->config = *config;
+    l->config.net.lcore = (uint16_t)config->id;
     session_wake = lcore_wake_session;
     char name[RTE_RING_NAMESIZE];
     snprintf(name, sizeof(name), "steered%u", config->id);

@@ -1,7 +1,8 @@
 /* One lcore: everything that it owns, and its loop.
  *
- * Thread: each struct lcore belongs to the EAL worker thread that runs lcore_run(); others touch only
- * its mailbox, its ring of steered frames and the atomics below. No lcore waits for another. */
+ * Thread: each struct lcore belongs to the EAL worker thread that runs lcore_run(); others touch
+ * only its mailbox, its ring of steered frames and the atomics below. No lcore waits for another.
+ */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -41,14 +42,15 @@ struct lcore {
     uint64_t cron_due_us;
     uint64_t wall_read_us;
     uint64_t keepalive_s; /* as last told to TCP */
-    bool has_work;        /* this round did something */
+    bool link_up;         /* as last seen */
 
     _Alignas(CACHE_LINE) _Atomic(bool) stop; /* w: control */
     _Atomic(uint64_t) heartbeat_us;          /* w: lcore, r: control */
     _Atomic(bool) stopped;                   /* w: lcore: left its loop, mail is read no more */
 };
 
-/* Builds what the lcore owns; NULL (with a line in the log) when memory is short. Control thread. */
+/* Builds what the lcore owns; NULL (with a line in the log) when memory is short. Control thread.
+ */
 struct lcore *lcore_new(const struct lcore_config *config);
 /* After all are built: tells each about the others. */
 void lcore_link(struct lcore **all, unsigned count);

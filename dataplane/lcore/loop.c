@@ -13,8 +13,8 @@
 #define RX_BURST 32
 #define MAIL_BURST 256
 #define TIMER_BURST 256
-#define WALL_READ_US 500     /* the wall clock is read when this much has passed */
-#define EXPIRE_BUCKETS 64    /* per background round and lcore */
+#define WALL_READ_US 500  /* the wall clock is read when this much has passed */
+#define EXPIRE_BUCKETS 64 /* per background round and lcore */
 #define SESSION_CRON_BUDGET 64
 #define RECLAIM_BUDGET 512
 #define JOB_BUDGET_US 100
@@ -67,13 +67,23 @@ static void lcore_send(struct lcore *l)
     if (l->net->tx_count == 0)
         return;
     bool may_block = (l->config.queue->info->caps & PORT_TX_MAY_BLOCK) != 0;
-    metric_add(tx_packets, l->net->tx_count);
+    uint64_t sent = l->net->stats->tx_frames;
     if (may_block)
         qsbr_offline();
     netif_flush(l->net);
     if (may_block)
         qsbr_online();
+    metric_add(tx_packets, l->net->stats->tx_frames - sent);
     metric_add(cycles_tx, clock_tsc() - built);
+}
+
+/* Switches and neighbours learn where we are when the link comes up, at start and later. */
+static void lcore_follow_link(struct lcore *l)
+{
+    bool up = l->config.queue->link_up;
+    if (l->config.id == 0 && up && !l->link_up)
+        netif_announce(l->net);
+    l->link_up = up;
 }
 
 static bool lcore_cron(struct lcore *l)
@@ -83,6 +93,7 @@ static bool lcore_cron(struct lcore *l)
         return false;
     l->cron_due_us = l->worker.now_us + 1000000 / (uint64_t)config->hz;
     session_cron(&l->worker, SESSION_CRON_BUDGET);
+    lcore_follow_link(l);
     (void)ks_expire_cycle(l->worker.ks, EXPIRE_BUCKETS * (uint32_t)config->active_expire_effort);
     if (l->keepalive_s != (uint64_t)config->tcp_keepalive_s) {
         l->keepalive_s = (uint64_t)config->tcp_keepalive_s;

@@ -38,3 +38,9 @@ uint16_t steer_receive(struct lcore *l, struct rte_mbuf **frames, uint16_t max)
         return 0;
     return (uint16_t)rte_ring_sc_dequeue_burst(l->steered, (void **)frames, max, NULL);
 }
+
+void steer_foreign(void *lcore, uint16_t owner, struct rte_mbuf *frame)
+{
+    struct lcore *l = lcore;
+    steer_post(l->peers[owner], frame);
+}
