@@ -83,7 +83,8 @@ static enum line_kind line_load(struct config *loaded, const char *path, struct 
     int count = config_line_split(line, storage, words, CONFIG_WORDS_MAX);
     bool good = config_text_load(loaded, path, line, err);
     if (count > 0 && slice_equal_word(words[0], "include")) {
-        kind = LINE_KEPT; /* also one that cannot be read now */
+        /* Also one that cannot be read now. */
+        kind = count == 2 && words[1].len > 0 ? LINE_KEPT : LINE_BAD;
     } else if (count > 0 && good) {
         *index = option_canonical(config_option_find(words[0]));
         kind = LINE_DIRECTIVE;
@@ -92,24 +93,36 @@ static enum line_kind line_load(struct config *loaded, const char *path, struct 
     return kind;
 }
 
-/* What loading text would give: bad lines are passed over. */
-static struct config *text_effect(const char *path, struct slice text)
+/* What loading text would give: bad lines are passed over. line_counts (may be NULL): how many
+ * lines each directive has. */
+static struct config *text_effect(const char *path, struct slice text, int *line_counts)
 {
     struct config *loaded = config_new();
-    int index;
-    while (text.len > 0)
-        (void)line_load(loaded, path, config_line_take(&text), &index);
+    while (text.len > 0) {
+        int index;
+        enum line_kind kind = line_load(loaded, path, config_line_take(&text), &index);
+        if (kind == LINE_DIRECTIVE && line_counts)
+            line_counts[index]++;
+    }
     return loaded;
+}
+
+static int *counts_new(void)
+{
+    int *counts = calloc((size_t)config_option_count(), sizeof(*counts));
+    CHECK(counts);
+    return counts;
 }
 
 /* A directive whose lines do not add up to its value is written once, where it stood first. */
 static void rewrite_lines(const struct config *config, const char *path, struct slice old,
                           struct text *text)
 {
-    struct config *effect = text_effect(path, old);
+    int *line_counts = counts_new();
+    int *written = counts_new();
+    struct config *effect = text_effect(path, old, line_counts);
     struct config *scratch = config_new();
-    bool *written = calloc((size_t)config_option_count(), sizeof(*written));
-    CHECK(written);
+    int port = config_option_find(slice_str("port")); /* of which a file may have one line only */
     while (old.len > 0) {
         const uint8_t *start = old.data;
         struct slice line = config_line_take(&old);
@@ -120,13 +133,14 @@ static void rewrite_lines(const struct config *config, const char *path, struct 
         enum line_kind kind = line_load(scratch, path, line, &index);
         if (kind == LINE_BAD) {
             text_add_line(text, "# ??? ", line);
-        } else if (kind == LINE_KEPT || option_is_same(effect, config, index)) {
+        } else if (kind == LINE_KEPT || (option_is_same(effect, config, index) &&
+                                         (index != port || line_counts[port] == 1))) {
             text_add_line(text, "", whole);
-        } else if (!written[index]) {
-            written[index] = true;
+        } else if (written[index]++ == 0) {
             text_add_option(text, config, index);
         }
     }
+    free(line_counts);
     free(written);
     config_free(scratch);
     config_free(effect);
@@ -147,7 +161,7 @@ char *config_rewrite_text(const struct config *config, const char *path, struct 
     struct text text = {0};
     text_add(&text, "", 0);
     rewrite_lines(config, path, old, &text);
-    struct config *effect = text_effect(path, slice_from(text.data, text.len));
+    struct config *effect = text_effect(path, slice_from(text.data, text.len), NULL);
     bool commented = text_has_line(slice_from(text.data, text.len), generated_comment);
     for (int i = 0; i < config_option_count(); i++) {
         if (option_is_alias(i) || option_is_same(effect, config, i))

@@ -106,6 +106,7 @@ static void test_changes_take_their_place(void **state)
                      "client-output-buffer-limit normal 7 8 9 pubsub 4 5 6",
                      "client-output-buffer-limit normal 7 8 9 slave 268435456 67108864 60 "
                      "pubsub 4 5 6\n# then\n");
+    expect_rewritten("port 1\nhz 5\nport 2\n", "port 2\nhz 5", "port 2\nhz 5\n");
     expect_rewritten("unixsocketperm 700", "unixsocketperm 770", "unixsocketperm 770\n");
 }
 
