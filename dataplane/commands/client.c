@@ -6,7 +6,7 @@
 #include "numbers.h"
 #include "session.h"
 
-bool client_name_set(struct call *c, struct slice name)
+bool client_name_check(struct call *c, struct slice name)
 {
     for (size_t i = 0; i < name.len; i++) {
         if (name.data[i] < '!' || name.data[i] > '~') {
@@ -15,6 +15,11 @@ bool client_name_set(struct call *c, struct slice name)
             return false;
         }
     }
+    return true;
+}
+
+void client_name_set(struct session *s, struct slice name)
+{
     char *copy = NULL;
     if (name.len > 0) {
         copy = malloc(name.len + 1);
@@ -22,15 +27,16 @@ bool client_name_set(struct call *c, struct slice name)
         memcpy(copy, name.data, name.len);
         copy[name.len] = '\0';
     }
-    free(c->session->name);
-    c->session->name = copy;
-    return true;
+    free(s->name);
+    s->name = copy;
 }
 
 void cmd_client_setname(struct call *c)
 {
-    if (client_name_set(c, c->argv[2]))
-        reply_ok(c->reply);
+    if (!client_name_check(c, c->argv[2]))
+        return;
+    client_name_set(c->session, c->argv[2]);
+    reply_ok(c->reply);
 }
 
 void cmd_client_getname(struct call *c)

@@ -2,6 +2,7 @@
 #pragma once
 #include "command.h"
 
-/* Empty: no name. False: it has blanks or other characters that would break CLIENT LIST; the error
- * is replied. */
-bool client_name_set(struct call *c, struct slice name);
+/* False: it has blanks or other characters that would break CLIENT LIST; the error is replied. */
+bool client_name_check(struct call *c, struct slice name);
+/* A checked name; empty: none. */
+void client_name_set(struct session *s, struct slice name);

@@ -73,8 +73,11 @@ static void a_password_is_asked_for(void **state)
     TEST_SAYS(
         c, "HELLO 3\r\n",
         "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "AUTH <user> <pass> option can be used to authenticate the client and select the "
         "RESP protocol version at the same time\r\n");
+    TEST_SAYS(
+        c, "HELLO 3 SETNAME \"a b\" AUTH default secret\r\nPING\r\n",
+        "-ERR Client names cannot contain spaces, newlines or special characters.\r\n" NOAUTH);
     TEST_SAYS(c, "AUTH secre\r\nAUTH secrets\r\nAUTH SECRET\r\nAUTH \"\"\r\nAUTH other secret\r\n",
               WRONGPASS WRONGPASS WRONGPASS WRONGPASS WRONGPASS);
     TEST_SAYS(c, "AUTH \"secret\\x00\"\r\nAUTH secretsecret\r\nPING\r\n", /* row 13 */

@@ -100,32 +100,35 @@ void cmd_auth(struct call *c)
 
 /* ---- HELLO ---- */
 
-struct hello {
-    int64_t protocol; /* 0: not given */
-    struct slice user, password, name;
-    bool has_auth, has_name;
-};
-
-static bool hello_parse(struct call *c, struct hello *h)
+/* 0: not given. */
+static bool hello_protocol(struct call *c, int64_t *protocol)
 {
-    if (c->argc >= 2 && !parse_i64(c->argv[1], &h->protocol)) {
+    if (c->argc < 2)
+        return true;
+    if (!parse_i64(c->argv[1], protocol)) {
         reply_error(c->reply, "ERR Protocol version is not an integer or out of range");
         return false;
     }
-    if (c->argc >= 2 && (h->protocol < 2 || h->protocol > 3)) {
+    if (*protocol < 2 || *protocol > 3) {
         reply_error(c->reply, "NOPROTO unsupported protocol version");
         return false;
     }
+    return true;
+}
+
+/* Options take effect one after the other, as in Redis: what stood before a wrong one stays. */
+static bool hello_options(struct call *c)
+{
     for (uint32_t i = 2; i < c->argc; i++) {
         uint32_t left = c->argc - 1 - i;
         if (slice_equal_word(c->argv[i], "auth") && left >= 2) {
-            h->has_auth = true;
-            h->user = c->argv[i + 1];
-            h->password = c->argv[i + 2];
+            if (!authenticate(c, c->argv[i + 1], c->argv[i + 2]))
+                return false;
             i += 2;
         } else if (slice_equal_word(c->argv[i], "setname") && left >= 1) {
-            h->has_name = true;
-            h->name = c->argv[++i];
+            if (!client_name_check(c, c->argv[i + 1]))
+                return false;
+            client_name_set(c->session, c->argv[++i]);
         } else {
             reply_errorf(c->reply, "ERR Syntax error in HELLO option '%.*s'",
                          c->argv[i].len < 128 ? (int)c->argv[i].len : 128,
@@ -158,22 +161,17 @@ static void hello_reply(struct call *c)
 
 void cmd_hello(struct call *c)
 {
-    struct hello h = {0};
-    if (!hello_parse(c, &h))
-        return;
-    if (h.has_auth && !authenticate(c, h.user, h.password))
+    int64_t protocol = 0;
+    if (!hello_protocol(c, &protocol) || !hello_options(c))
         return;
     if (session_needs_auth(c->session)) {
-        reply_error(c->reply,
-                    "NOAUTH HELLO must be called with the client already authenticated, "
-                    "otherwise the HELLO <proto> AUTH <user> <pass> option can be used to "
-                    "authenticate the client and select the RESP protocol version at the "
-                    "same time");
+        reply_error(c->reply, "NOAUTH HELLO must be called with the client already authenticated, "
+                              "otherwise the HELLO AUTH <user> <pass> option can be used to "
+                              "authenticate the client and select the RESP protocol version at the "
+                              "same time");
         return;
     }
-    if (h.has_name && !client_name_set(c, h.name))
-        return;
-    if (h.protocol)
-        c->reply->protocol = (uint8_t)h.protocol;
+    if (protocol)
+        c->reply->protocol = (uint8_t)protocol;
     hello_reply(c);
 }
