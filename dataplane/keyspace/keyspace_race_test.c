@@ -56,7 +56,7 @@ static void *racer_main(void *arg)
     return NULL;
 }
 
-/* Runs the threads; the last function given is run by as many as there are threads left. */
+/* Runs the threads to their end. */
 static void race_run(struct ks_fixture *f, struct racer *racers, unsigned n, bool one_cpu)
 {
     struct race race = {.k = f->k, .one_cpu = one_cpu, .rounds = ROUNDS};

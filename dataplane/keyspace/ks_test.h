@@ -31,7 +31,7 @@ int ks_teardown(void **state);
 /* Publishes a configuration with name set to value. */
 void test_config(const char *name, const char *value);
 
-/* Key of printf text in one static buffer per call site's use; valid until the 8th next call. */
+/* Key of printf text; its name is valid until the 8th next call. */
 struct key test_key(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same in a given slot. */
 struct key test_key_in(uint16_t slot, const char *format, ...)

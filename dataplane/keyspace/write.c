@@ -163,8 +163,11 @@ bool ks_set_expiry(struct ks *ks, const struct key *key, int64_t expiry_ms)
     struct place place;
     struct entry *old = section_find(ks, key, &place);
     CHECK(old);
-    if (entry_expiry_ms(old) == expiry_ms)
+    if (entry_expiry_ms(old) == expiry_ms) {
+        section_change(ks, key->slot);
+        watch_touch(ks, key, false); /* Redis counts this as a change too */
         return true;
+    }
     struct entry *e = entry_with_expiry(ks, old, expiry_ms);
     if (!e)
         return false;
