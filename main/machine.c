@@ -8,6 +8,7 @@
 #include "machine.h"
 #include "machine_info.h"
 #include "object.h"
+#include "rates.h"
 #include "rng.h"
 
 #define HEART_STOPPED_US 1000000
@@ -156,6 +157,7 @@ void machine_destroy(struct machine *m)
 void machine_watch(struct machine *m, uint64_t now_us)
 {
     port_poll(m->port);
+    rates_sample(now_us);
     for (unsigned i = 0; i < m->lcore_count; i++) {
         uint64_t beat = atomic_load_explicit(&m->lcores[i]->heartbeat_us, memory_order_relaxed);
         if (beat != 0 && now_us > beat + HEART_STOPPED_US)

@@ -29,5 +29,6 @@ void machine_launch(struct machine *m);
 /* Asks the lcores to stop and waits for them. */
 void machine_halt(struct machine *m);
 void machine_destroy(struct machine *m);
-/* Control thread, a few times a second: link state, lcores whose heart has stopped (logged). */
+/* Control thread, ten times a second: link state, rates for INFO, lcores whose heart has stopped
+ * (logged). */
 void machine_watch(struct machine *m, uint64_t now_us);

@@ -61,8 +61,10 @@ static uint16_t lcore_receive(struct lcore *l)
 static void lcore_send(struct lcore *l)
 {
     uint64_t start = clock_tsc();
+    uint64_t bytes_out = tcp_stats(l->tcp)->bytes_out;
     tcp_flush(l->tcp);
     uint64_t built = clock_tsc();
+    metric_add(net_output_bytes, tcp_stats(l->tcp)->bytes_out - bytes_out);
     metric_add(cycles_tcp_out, built - start);
     if (l->net->tx_count == 0)
         return;
@@ -94,7 +96,9 @@ static bool lcore_cron(struct lcore *l)
     l->cron_due_us = l->worker.now_us + 1000000 / (uint64_t)config->hz;
     session_cron(&l->worker, SESSION_CRON_BUDGET);
     lcore_follow_link(l);
-    (void)ks_expire_cycle(l->worker.ks, EXPIRE_BUCKETS * (uint32_t)config->active_expire_effort);
+    if (!atomic_load_explicit(&l->worker.node->active_expire_off, memory_order_relaxed))
+        (void)ks_expire_cycle(l->worker.ks,
+                              EXPIRE_BUCKETS * (uint32_t)config->active_expire_effort);
     if (l->keepalive_s != (uint64_t)config->tcp_keepalive_s) {
         l->keepalive_s = (uint64_t)config->tcp_keepalive_s;
         tcp_keepalive_set(l->tcp, (uint32_t)l->keepalive_s);
