@@ -32,17 +32,27 @@ void admin_request_free(struct admin_request *request)
     free(request);
 }
 
+void admin_request_answer(struct admin_request *request)
+{
+    request->mail.run = request->reply;
+    mail_post(request->reply_to, &request->mail);
+}
+
 /* On the control thread. */
 static void admin_request_run(struct mail *mail, void *receiver)
 {
     struct admin_request *request = container_from(mail, struct admin_request, mail);
     struct admin_server *server = receiver;
-    if (!server->serve(server, request)) {
+    switch (server->serve(server, request)) {
+    case ADMIN_DONE:
+        admin_request_answer(request);
+        break;
+    case ADMIN_LATER:
+        break;
+    case ADMIN_NEVER:
         admin_request_free(request);
-        return;
+        break;
     }
-    mail->run = request->reply;
-    mail_post(request->reply_to, mail);
 }
 
 void admin_request_post(struct mailbox *control, struct admin_request *request)

@@ -24,25 +24,33 @@ struct admin_request {
     struct mail mail;
     enum admin_kind kind;
     uint32_t word_count;
-    const struct slice *words; /* copies, in the request's own memory */
+    const struct slice *words;  /* copies, in the request's own memory */
+    struct admin_request *next; /* the server's, while it keeps the request */
     struct mailbox *reply_to;
     void (*reply)(struct mail *mail, void *receiver); /* runs on the lcore, frees the request */
     uint64_t session_id;
-    bool local; /* the client came through the unix socket */
+    bool local;                   /* the client came through the unix socket */
     char error[ADMIN_ERROR_SIZE]; /* out: the error reply ("ERR …"), empty when done */
     char *text;                   /* out: malloc, the reply instead of OK; freed with the request */
     size_t text_len;
 };
 
+enum admin_outcome {
+    ADMIN_DONE,  /* error or text are set: answer now */
+    ADMIN_LATER, /* the server keeps the request and answers with admin_request_answer() */
+    ADMIN_NEVER, /* no answer: the node is ending */
+};
+
 /* What the control thread's mailbox is run with: the first member of its state. */
 struct admin_server {
-    /* Sets request->error; true: answer now, false: no answer (the node is ending). */
-    bool (*serve)(struct admin_server *server, struct admin_request *request);
+    enum admin_outcome (*serve)(struct admin_server *server, struct admin_request *request);
 };
 
 /* Copies the words. NULL: out of memory. reply_to, reply and session_id are the caller's to set. */
 struct admin_request *admin_request_new(enum admin_kind kind, const struct slice *words,
                                         uint32_t word_count);
 void admin_request_free(struct admin_request *request);
+/* Control thread: posts it back to its lcore. */
+void admin_request_answer(struct admin_request *request);
 /* Posts it to the control thread. */
 void admin_request_post(struct mailbox *control, struct admin_request *request);

@@ -2,8 +2,8 @@
  * lcores' heartbeats.
  *
  * Owner: one thread, the process's first; it may wait, in an epoll set that mail wakes. Pieces of
- * work are short; what may take longer (rewriting the configuration file) happens on a client's
- * request only. */
+ * work are short; what waits for the disk (rewriting the configuration file) a helper thread does.
+ */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -236,6 +236,23 @@ static void test_requests_are_served(void **state)
     free(text);
 }
 
+/* Many at once stand in line, and an end amid them drops the rest. */
+static void test_rewrites_in_a_row(void **state)
+{
+    const char *path = test_path(&bench.folder, "a.conf");
+    test_file_write(path, "", 0);
+    bench_start(path);
+    for (int i = 0; i < 20; i++)
+        ask(ADMIN_CONFIG_REWRITE, NULL, NULL);
+    while (atomic_load(&bench.answers) < 20)
+        usleep(100);
+    assert_string_equal(bench.error, "");
+    for (int i = 0; i < 20; i++)
+        ask(ADMIN_CONFIG_REWRITE, NULL, NULL);
+    control_stop(bench.control, "test");
+    bench_join();
+}
+
 static void test_rewriting_needs_a_file(void **state)
 {
     bench_start(NULL);
@@ -393,6 +410,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_requests_are_served),
+        TEST(test_rewrites_in_a_row),
         TEST(test_rewriting_needs_a_file),
         TEST(test_shutdown_ends_without_an_answer),
         TEST(test_signals_end_it),

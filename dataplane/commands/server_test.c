@@ -26,7 +26,7 @@ static struct test_node *node;
 static struct test_client *client;
 static struct fake_control control;
 
-static bool fake_serve(struct admin_server *server, struct admin_request *request)
+static enum admin_outcome fake_serve(struct admin_server *server, struct admin_request *request)
 {
     struct fake_control *f = container_from(server, struct fake_control, server);
     size_t at = 0;
@@ -38,7 +38,7 @@ static bool fake_serve(struct admin_server *server, struct admin_request *reques
     if (f->error)
         snprintf(request->error, sizeof(request->error), "%s", f->error);
     f->served++;
-    return !f->silent;
+    return f->silent ? ADMIN_NEVER : ADMIN_DONE;
 }
 
 static int setup(void **state)
