@@ -42,8 +42,18 @@ static void rtt_measure(struct tcp *t, struct tcp_conn *c, uint32_t ack,
     }
 }
 
+static void board_free_if_empty(struct tcp_conn *c)
+{
+    if (c->board && c->board->count == 0 && !(c->flags & TCPF_FAST_RECOVERY)) {
+        free(c->board);
+        c->board = NULL;
+    }
+}
+
 static void recovery_exit(struct tcp_conn *c)
 {
+    if (c->flags & TCPF_FAST_RECOVERY)
+        c->cc.cwnd_bytes = c->cc.ssthresh_bytes;
     c->flags &=
         ~(uint32_t)(TCPF_FAST_RECOVERY | TCPF_RTO_RECOVERY | TCPF_RETRANSMIT_NOW | TCPF_RESCUED);
     c->dup_acks = 0;
@@ -71,17 +81,6 @@ static void recovery_advance(struct tcp_conn *c, uint32_t acked)
         uint32_t segments = acked / tcp_payload_max(c);
         c->dup_acks = (uint8_t)(segments < c->dup_acks ? c->dup_acks - segments : 0);
         c->flags |= TCPF_RETRANSMIT_NOW;
-    }
-}
-
-static void board_advance(struct tcp_conn *c)
-{
-    if (!c->board)
-        return;
-    tcp_sack_advance(c->board, c->snd_una);
-    if (c->board->count == 0) {
-        free(c->board);
-        c->board = NULL;
     }
 }
 
@@ -124,8 +123,12 @@ void tcp_ack_advance(struct tcp *t, struct tcp_conn *c, uint32_t ack, const stru
         c->flags &= ~(uint32_t)TCPF_CURSOR;
     }
     c->progress_ms = now_ms32(t);
-    board_advance(c);
+    if (c->board) {
+        tcp_sack_advance(c->board, ack);
+        c->board->rtx_mark = c->snd_max;
+    }
     recovery_advance(c, acked);
+    board_free_if_empty(c);
     timer_restart(t, c);
     if (data)
         tcp_conn_event(t, c, TCP_EV_DRAINED);
@@ -146,6 +149,8 @@ static uint32_t sack_input(struct tcp_conn *c, const struct tcp_options *o)
             c->board = malloc(sizeof(*c->board));
             CHECK(c->board);
             c->board->count = c->board->bytes = 0;
+            tcp_prr_begin(&c->board->prr, 0);
+            c->board->rtx_mark = c->snd_max;
         }
         fresh += tcp_sack_add(c->board, c->snd_una, c->snd_max, o->sack[i]);
     }
@@ -160,6 +165,10 @@ static void fast_recovery_enter(struct tcp *t, struct tcp_conn *c)
     c->recover = c->snd_max;
     c->rtx_next = c->snd_una;
     c->flags |= TCPF_FAST_RECOVERY | TCPF_RETRANSMIT_NOW;
+    if (c->board) {
+        tcp_prr_begin(&c->board->prr, e.flight_bytes);
+        c->board->rtx_mark = c->snd_max;
+    }
     c->flags &= ~(uint32_t)(TCPF_RESCUED | TCPF_RTT_TIMING);
     /* RFC 6298 lets the timer run on; it starts afresh with the retransmission (RFC 6675, 5,
      * step 4.3). */
@@ -222,6 +231,30 @@ static void window_changed(struct tcp *t, struct tcp_conn *c, uint32_t before)
         tcp_conn_flush_later(t, c);
 }
 
+/* Three segments that left after the retransmission of the first hole have arrived, it has not: it
+ * was lost as well. RFC 6675 would wait for the timeout. */
+static void retransmission_watch(struct tcp_conn *c)
+{
+    struct tcp_sack_board *b = c->board;
+    if (b->count == 0 || !seq_lt(c->snd_una, c->rtx_next))
+        return;
+    int32_t above = (int32_t)(b->range[b->count - 1].right - b->rtx_mark);
+    if (above < TCP_DUP_ACKS * (int32_t)tcp_payload_max(c))
+        return;
+    b->rtx_mark = c->snd_max;
+    c->flags |= TCPF_RETRANSMIT_NOW;
+}
+
+/* delivered: what this ACK told of, by the cumulative number or by new blocks. */
+static void recovery_pace(struct tcp_conn *c, uint32_t delivered)
+{
+    if (!(c->flags & TCPF_FAST_RECOVERY) || !c->board)
+        return;
+    retransmission_watch(c);
+    c->cc.cwnd_bytes = tcp_prr_acked(&c->board->prr, delivered, tcp_ack_pipe(c),
+                                     c->cc.ssthresh_bytes, tcp_payload_max(c));
+}
+
 bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s)
 {
     /* RFC 5961, 5.2: what is older than the largest window cannot be the peer's. */
@@ -232,7 +265,7 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *
     uint32_t window_before = c->snd_wnd;
     uint32_t window = (uint32_t)s->window << c->snd_scale;
     bool outstanding = c->snd_una != c->snd_max;
-    uint32_t fresh = 0;
+    uint32_t fresh = 0, told_before = c->snd_una + (c->board ? c->board->bytes : 0);
     if (s->options.sack_count && (c->flags & TCPF_SACK))
         fresh = sack_input(c, &s->options);
     if (seq_lt(c->snd_una, s->ack)) {
@@ -251,6 +284,7 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *
         if (outstanding && duplicate)
             duplicate_ack(t, c);
     }
+    recovery_pace(c, c->snd_una + (c->board ? c->board->bytes : 0) - told_before);
     if (c->snd_wnd != window_before || c->snd_wnd == 0)
         window_changed(t, c, window_before);
     return true;
@@ -262,7 +296,11 @@ void tcp_ack_timeout(struct tcp *t, struct tcp_conn *c)
     t->stats.rto_fired++;
     if (!(c->flags & TCPF_RTO_RECOVERY) || seq_lt(c->recover, c->snd_una)) {
         struct tcp_cc_event e = cc_event(t, c);
+        uint32_t ssthresh = c->cc.ssthresh_bytes;
         t->cc->timeout(&c->cc, &e);
+        /* What is outstanding counts SACKed data too: never up from where recovery has just put it. */
+        if ((c->flags & TCPF_FAST_RECOVERY) && c->cc.ssthresh_bytes > ssthresh)
+            c->cc.ssthresh_bytes = ssthresh;
     } else {
         c->cc.cwnd_bytes = tcp_payload_max(c);
     }
@@ -274,6 +312,7 @@ void tcp_ack_timeout(struct tcp *t, struct tcp_conn *c)
     }
     tcp_rtt_backoff(&c->rtt);
     c->flags &= ~(uint32_t)(TCPF_FAST_RECOVERY | TCPF_RESCUED | TCPF_RTT_TIMING | TCPF_CURSOR);
+    board_free_if_empty(c);
     c->flags |= TCPF_RTO_RECOVERY | TCPF_RETRANSMIT_NOW;
     c->recover = c->snd_max;
     c->dup_acks = 0;

@@ -1,6 +1,6 @@
-/* The stateful fuzzer: a peer that knows the connection's sequence numbers and bends them a little, and a
- * user that reads, writes and leaves at any moment. After each step every invariant is walked; at the end
- * every buffer and connection must be back. */
+/* The stateful fuzzer: a peer that knows the connection's sequence numbers and bends them a little,
+ * and a user that reads, writes and leaves at any moment. After each step every invariant is
+ * walked; at the end every buffer and connection must be back. */
 #include "tcp_fuzz.h"
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ struct fuzz_input {
 static struct test_net net;
 static struct tcp *engine;
 static struct stream *user_stream;
-static uint8_t user_habits; /* bit 0: hold, 1: close on eof, 2: abort on readable, 3: close on drained */
+static uint8_t
+    user_habits; /* bit 0: hold, 1: close on eof, 2: abort on readable, 3: close on drained */
 static uint32_t user_calls;
 
 static uint32_t take(struct fuzz_input *in, unsigned bytes)
@@ -184,7 +185,8 @@ static uint8_t peer_options(struct fuzz_input *in, const struct tcp_conn *c, uin
         struct tcp_block blocks[2];
         const uint32_t anchors[] = {c->snd_una, c->snd_nxt, c->snd_max};
         for (int i = 0; i < 2; i++)
-            blocks[i] = (struct tcp_block){near_number(in, anchors, 3), near_number(in, anchors, 3)};
+            blocks[i] =
+                (struct tcp_block){near_number(in, anchors, 3), near_number(in, anchors, 3)};
         len += tcp_options_put_sack(p + len, blocks, 2);
     }
     return (uint8_t)len;
@@ -192,8 +194,14 @@ static uint8_t peer_options(struct fuzz_input *in, const struct tcp_conn *c, uin
 
 static void peer_step(struct fuzz_input *in)
 {
-    static const uint8_t flags[] = {TEST_ACK, TEST_SYN,           TEST_ACK | TEST_PSH, TEST_FIN | TEST_ACK,
-                                    TEST_RST, TEST_SYN | TEST_ACK, TEST_RST | TEST_ACK, TEST_ACK};
+    static const uint8_t flags[] = {TEST_ACK,
+                                    TEST_SYN,
+                                    TEST_ACK | TEST_PSH,
+                                    TEST_FIN | TEST_ACK,
+                                    TEST_RST,
+                                    TEST_SYN | TEST_ACK,
+                                    TEST_RST | TEST_ACK,
+                                    TEST_ACK};
     static uint8_t data[4096];
     uint8_t options[TCP_OPTIONS_MAX];
     const struct tcp_conn *c = current();

@@ -1,4 +1,5 @@
-/* One run of the stateful fuzzer: bytes become a sequence of segments, user calls, ICMP errors and time. */
+/* One run of the stateful fuzzer: bytes become a sequence of segments, user calls, ICMP errors and
+ * time. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

@@ -146,6 +146,26 @@ static void test_row29_only_what_is_lost_is_resent(void **state)
     assert_int_equal(STAT(rto_fired), 0);
 }
 
+static void test_row29_retransmission_that_is_lost_is_sent_again(void **state)
+{
+    open_sack();
+    ten_segments();
+    for (uint32_t i = 2; i <= 4; i++)
+        SEND(.seq = 1, .ack = 1, .sack_count = 1, .sack = {{SEQ(1), SEQ(i)}});
+    uint32_t first_sent = 0, highest = 0;
+    for (uint32_t i = 5; i <= 20; i++) {
+        while (test_port_take_segment(&T.net.port, &T.last)) {
+            first_sent += T.last.seq - T.iss == 1;
+            highest = seq_max(highest, T.last.seq - T.iss + T.last.data_len);
+        }
+        if (seq_leq(SEQ(i), highest))
+            SEND(.seq = 1, .ack = 1, .sack_count = 1, .sack = {{SEQ(1), SEQ(i)}});
+    }
+    assert_int_equal(first_sent, 2); /* once three segments that left after it have arrived */
+    assert_int_equal(STAT(rto_fired), 0);
+    assert_int_equal(STAT(fast_retransmits), 1);
+}
+
 static void test_row29_timeout_does_not_resend_what_was_sacked(void **state)
 {
     open_sack();
@@ -428,6 +448,7 @@ int main(void)
         TCP_TEST(test_row28_blocks_outside_of_flight_are_ignored),
         TCP_TEST(test_row28_pathological_blocks_are_bounded),
         TCP_TEST(test_row29_only_what_is_lost_is_resent),
+        TCP_TEST(test_row29_retransmission_that_is_lost_is_sent_again),
         TCP_TEST(test_row29_timeout_does_not_resend_what_was_sacked),
         TCP_TEST(test_row29_sacked_data_that_the_peer_dropped_is_resent),
         TCP_TEST(test_row32_karn_no_sample_from_a_retransmission),

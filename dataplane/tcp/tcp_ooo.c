@@ -147,18 +147,36 @@ static void run_insert(struct tcp *t, struct tcp_ooo *o, uint32_t index, struct 
     account(t, o, (int32_t)s->len, (int32_t)r->mbufs);
 }
 
+static struct tcp_ooo *ooo_resize(struct tcp_ooo *o, uint32_t capacity)
+{
+    o = realloc(o, sizeof(*o) + capacity * sizeof(o->run[0]));
+    CHECK(o);
+    o->capacity = capacity;
+    return o;
+}
+
+static bool room_for_run(struct tcp_conn *c)
+{
+    if (c->ooo->count == TCP_OOO_RUNS_MAX)
+        return false;
+    if (c->ooo->count == c->ooo->capacity)
+        c->ooo = ooo_resize(c->ooo, 2 * c->ooo->capacity);
+    return true;
+}
+
 /* The segment lies between run next - 1 and run next. False: no room for another run. */
-static bool place(struct tcp *t, struct tcp_ooo *o, uint32_t next, struct tcp_segment *s)
+static bool place(struct tcp *t, struct tcp_conn *c, uint32_t next, struct tcp_segment *s)
 {
     uint32_t index = next;
-    if (next > 0 && o->run[next - 1].right == s->seq) {
+    if (next > 0 && c->ooo->run[next - 1].right == s->seq) {
         index = next - 1;
-        run_append(t, o, &o->run[index], s);
-    } else if (o->count < TCP_OOO_RUNS_MAX) {
-        run_insert(t, o, next, s);
+        run_append(t, c->ooo, &c->ooo->run[index], s);
+    } else if (room_for_run(c)) {
+        run_insert(t, c->ooo, next, s);
     } else {
         return false;
     }
+    struct tcp_ooo *o = c->ooo;
     run_join_next(o, index);
     recent_push(o, o->run[index].left, o->run[index].right);
     return true;
@@ -168,14 +186,13 @@ void tcp_ooo_add(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 {
     t->stats.out_of_order_in++;
     if (!c->ooo) {
-        c->ooo = malloc(sizeof(*c->ooo));
-        CHECK(c->ooo);
-        memset(c->ooo, 0, offsetof(struct tcp_ooo, run));
+        c->ooo = ooo_resize(NULL, TCP_OOO_RUNS_FIRST);
+        c->ooo->count = c->ooo->bytes = c->ooo->mbufs = c->ooo->recent_count = 0;
     }
     bool kept = false;
     if (ooo_admit(t, c->ooo, s)) {
         int next = trim_against_runs(t, c, s);
-        kept = next >= 0 && place(t, c->ooo, (uint32_t)next, s);
+        kept = next >= 0 && place(t, c, (uint32_t)next, s);
         t->stats.ooo_drops += next >= 0 && !kept;
     } else {
         t->stats.ooo_drops++;

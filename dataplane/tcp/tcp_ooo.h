@@ -14,9 +14,9 @@ struct tcp_ooo_run {
 };
 
 struct tcp_ooo {
-    uint32_t count;
+    uint32_t count, capacity;
     uint32_t bytes, mbufs;
     uint32_t recent_count;
     struct tcp_block recent[TCP_SACK_BLOCKS_MAX]; /* runs in the order of their last arrival */
-    struct tcp_ooo_run run[TCP_OOO_RUNS_MAX];     /* ascending, disjoint, never adjacent */
+    struct tcp_ooo_run run[];                     /* ascending, disjoint, never adjacent */
 };

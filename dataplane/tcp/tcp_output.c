@@ -18,6 +18,13 @@ static void timer_ensure(struct tcp *t, struct tcp_conn *c)
     tcp_timer_arm(t, c, TCP_TIMER_RTX, tcp_rtt_rto_ms(&c->rtt));
 }
 
+/* Proportional rate reduction counts what recovery sends. */
+static void sent_in_recovery(struct tcp_conn *c, uint32_t len)
+{
+    if ((c->flags & TCPF_FAST_RECOVERY) && c->board)
+        c->board->prr.out_bytes += len;
+}
+
 static bool output_syn(struct tcp *t, struct tcp_conn *c)
 {
     if (!(c->flags & TCPF_SYN_NOW))
@@ -53,6 +60,7 @@ static uint32_t resend(struct tcp *t, struct tcp_conn *c, uint32_t seq, uint32_t
     c->flags &= ~(uint32_t)TCPF_RTT_TIMING;
     t->stats.retransmitted_segments++;
     c->retransmits++;
+    sent_in_recovery(c, len);
     q->bytes -= len < q->bytes ? len : q->bytes;
     timer_ensure(t, c);
     return len;
@@ -205,6 +213,7 @@ static bool send_data(struct tcp *t, struct tcp_conn *c, uint32_t len, bool fin)
         c->retransmits++;
     }
     c->snd_max = seq_max(c->snd_max, c->snd_nxt);
+    sent_in_recovery(c, len);
     timer_ensure(t, c);
     return true;
 }

@@ -6,8 +6,11 @@
 #include <stdint.h>
 #include "tcp_limits.h"
 #include "tcp_options.h"
+#include "tcp_prr.h"
 
 struct tcp_sack_board {
+    struct tcp_prr prr; /* of the fast recovery that goes on */
+    uint32_t rtx_mark;  /* snd_max when the first hole was last sent again, or became the first */
     uint32_t count;
     uint32_t bytes;                              /* in all ranges */
     struct tcp_block range[TCP_SACK_RANGES_MAX]; /* ascending, disjoint, not adjacent */

@@ -21,7 +21,7 @@ static void board_validate(const struct tcp_conn *c)
 {
     const struct tcp_sack_board *b = c->board;
     uint32_t bytes = 0, left = c->snd_una;
-    CHECK(b->count > 0);
+    CHECK(b->count > 0 || (c->flags & TCPF_FAST_RECOVERY));
     CHECK(b->count <= TCP_SACK_RANGES_MAX);
     for (uint32_t i = 0; i < b->count; i++) {
         CHECK(seq_lt(left, b->range[i].left));
