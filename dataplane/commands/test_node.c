@@ -156,6 +156,13 @@ static bool lcore_loop(struct test_lcore *l)
     return busy || l->ready_head;
 }
 
+bool test_lcore_run(struct test_node *n, unsigned lcore)
+{
+    bool busy = lcore_loop(&n->lcores[lcore]);
+    qsbr_quiescent();
+    return busy;
+}
+
 void test_node_run(struct test_node *n)
 {
     unsigned rounds = 0;

@@ -28,6 +28,10 @@ struct node *test_node_shared(struct test_node *n);
 /* CONFIG SET name value, at once. */
 void test_node_config(struct test_node *n, const char *name, const char *value);
 void test_node_advance(struct test_node *n, int64_t ms);
+/* One loop of one lcore: for tests with a thread per lcore, which must be QSBR-registered. True: it
+ * had work. clients of that lcore are touched by its thread only, by test_stream_push() and
+ * test_stream_take(). */
+bool test_lcore_run(struct test_node *n, unsigned lcore);
 /* Loops of all lcores until nothing is left to do; runs jobs, mail, cron. */
 void test_node_run(struct test_node *n);
 

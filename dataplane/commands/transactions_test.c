@@ -170,6 +170,23 @@ static void queues_are_bounded(void **state)
     assert_true(a->stream->aborted);
 }
 
+#define OOM "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+
+static void short_memory_refuses_queueing(void **state)
+{
+    TEST_SAYS(b, "SET q q\r\nMULTI\r\nSET k v\r\n", "+OK\r\n+OK\r\n+QUEUED\r\n");
+    test_node_config(node, "maxmemory", "1");
+    TEST_SAYS(a, "SET x y\r\nGET x\r\nDEL x\r\n", OOM "$-1\r\n:0\r\n");
+    TEST_SAYS(a, "MULTI\r\nGET x\r\nEXEC\r\n",
+              "+OK\r\n" OOM "-EXECABORT Transaction discarded because of previous errors.\r\n");
+    TEST_SAYS(a, "MULTI\r\nGET x\r\nDISCARD\r\n", "+OK\r\n" OOM "+OK\r\n");
+    TEST_SAYS(
+        b, "EXEC\r\nGET k\r\n",
+        "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > "
+        "'maxmemory'.\r\n$-1\r\n");
+    test_node_config(node, "maxmemory", "0");
+}
+
 static void many_keys_lock_everything(void **state)
 {
     TEST_SAYS(a, "MULTI\r\n", "+OK\r\n");
@@ -189,12 +206,12 @@ int main(void)
 {
 #define WITH_NODE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_NODE(queued_commands_run_together), WITH_NODE(errors_inside_do_not_stop_the_rest),
-        WITH_NODE(refused_commands_abort),       WITH_NODE(misplaced_commands_are_refused),
-        WITH_NODE(watched_keys_stop_exec),       WITH_NODE(every_kind_of_change_is_seen),
-        WITH_NODE(watching_knows_expiry),        WITH_NODE(connection_commands_work_inside),
-        WITH_NODE(clients_are_listed_inside),    WITH_NODE(queues_are_bounded),
-        WITH_NODE(many_keys_lock_everything),
+        WITH_NODE(queued_commands_run_together),  WITH_NODE(errors_inside_do_not_stop_the_rest),
+        WITH_NODE(refused_commands_abort),        WITH_NODE(misplaced_commands_are_refused),
+        WITH_NODE(watched_keys_stop_exec),        WITH_NODE(every_kind_of_change_is_seen),
+        WITH_NODE(watching_knows_expiry),         WITH_NODE(connection_commands_work_inside),
+        WITH_NODE(clients_are_listed_inside),     WITH_NODE(queues_are_bounded),
+        WITH_NODE(short_memory_refuses_queueing), WITH_NODE(many_keys_lock_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,6 +124,16 @@ void test_stream_push(struct test_stream *t, const void *data, size_t len)
     t->stream.user_ops->readable(&t->stream);
 }
 
+void test_stream_reopen(struct test_stream *t)
+{
+    CHECK(t->closed || t->aborted);
+    while (t->first)
+        piece_drop(t);
+    outbuf_clear(&t->stream.out);
+    t->closed = t->aborted = false;
+    t->stream.user = NULL;
+}
+
 void test_stream_eof(struct test_stream *t)
 {
     if (!is_over(t))

@@ -21,6 +21,8 @@ struct test_stream *test_stream_new(const char *peer);
 void test_stream_free(struct test_stream *t);
 /* Bytes arrive; tells the user. Nothing happens on a closed stream. */
 void test_stream_push(struct test_stream *t, const void *data, size_t len);
+/* A stream that was closed or aborted starts anew, without bytes or user. */
+void test_stream_reopen(struct test_stream *t);
 void test_stream_eof(struct test_stream *t);
 /* The peer has gone: the user's last call. */
 void test_stream_reset(struct test_stream *t);
