@@ -1,5 +1,4 @@
 #include "admit.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "check.h"
@@ -12,8 +11,8 @@
 
 /* ---- refusing ---- */
 
-/* A refused command inside MULTI makes EXEC fail; a refused EXEC ends the transaction, even when there is
- * none, and says so. */
+/* A refused command inside MULTI makes EXEC fail; a refused EXEC ends the transaction, even when
+ * there is none, and says so. */
 static enum admit_result refuse(struct call *c, const char *text)
 {
     struct session *s = c->session;
@@ -66,7 +65,7 @@ static void upper_case(const char *name, char *to, size_t size)
 {
     size_t i = 0;
     for (; name[i] && name[i] != '|' && i + 1 < size; i++)
-        to[i] = (char)toupper((unsigned char)name[i]);
+        to[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name[i];
     to[i] = '\0';
 }
 

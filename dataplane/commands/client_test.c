@@ -87,6 +87,20 @@ static void a_password_is_asked_for(void **state)
     TEST_SAYS(c, "PING\r\n", "+PONG\r\n");
 }
 
+static void passwords_stay_out_of_the_slow_log(void **state)
+{
+    test_node_config(node, "slowlog-log-slower-than", "0");
+    TEST_SEND(a, "AUTH default word1\r\nAUTH word2\r\nHELLO 2 SETNAME auth AUTH default word3\r\n"
+                 "AUTH x word4 y z\r\nHELLO 2 AUTH default word5 AUTH default\r\n");
+    test_replies(a, NULL);
+    TEST_SEND(a, "SLOWLOG GET\r\n");
+    const char *log = test_replies(a, NULL);
+    assert_null(strstr(log, "word"));
+    assert_non_null(strstr(log,
+                           "$5\r\nHELLO\r\n$1\r\n2\r\n$7\r\nSETNAME\r\n$4\r\nauth\r\n$4\r\nAUTH"
+                           "\r\n$10\r\n(redacted)\r\n$10\r\n(redacted)\r\n"));
+}
+
 static void strangers_are_kept_small(void **state)
 {
     test_node_config(node, "requirepass", "secret");
@@ -315,13 +329,13 @@ int main(void)
 {
 #define WITH_NODE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_NODE(hello_speaks_both_protocols),  WITH_NODE(a_password_is_asked_for),
-        WITH_NODE(strangers_are_kept_small),     WITH_NODE(clients_describe_themselves),
-        WITH_NODE(long_lists_come_in_pieces),    WITH_NODE(clients_are_killed_anywhere),
-        WITH_NODE(parked_clients_may_be_killed), WITH_NODE(replies_are_switched_off),
-        WITH_NODE(pauses_hold_commands_back),    WITH_NODE(too_many_clients_are_told),
-        WITH_NODE(idle_clients_time_out),        WITH_NODE(soft_limits_take_their_time),
-        WITH_NODE(selecting_and_unblocking),
+        WITH_NODE(hello_speaks_both_protocols),        WITH_NODE(a_password_is_asked_for),
+        WITH_NODE(passwords_stay_out_of_the_slow_log), WITH_NODE(strangers_are_kept_small),
+        WITH_NODE(clients_describe_themselves),        WITH_NODE(long_lists_come_in_pieces),
+        WITH_NODE(clients_are_killed_anywhere),        WITH_NODE(parked_clients_may_be_killed),
+        WITH_NODE(replies_are_switched_off),           WITH_NODE(pauses_hold_commands_back),
+        WITH_NODE(too_many_clients_are_told),          WITH_NODE(idle_clients_time_out),
+        WITH_NODE(soft_limits_take_their_time),        WITH_NODE(selecting_and_unblocking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "clock.h"
 #include "metrics.h"
+#include "redact.h"
 #include "session.h"
 #include "stats.h"
 #include "watching.h"
@@ -115,6 +116,13 @@ static uint64_t cycles_to_us(uint64_t cycles)
     return (uint64_t)((unsigned __int128)cycles * factor >> 40);
 }
 
+static void note_slow(struct call *c, uint64_t us)
+{
+    struct slice room[REDACT_ARGS_MAX];
+    const struct slice *argv = redact_secrets(c->command, c->argv, c->argc, room);
+    slowlog_note(c->worker, c->session, argv, c->argc, us);
+}
+
 /* Slow log and latency monitor; rarely more than one comparison each. */
 static void note_duration(struct call *c, uint64_t cycles)
 {
@@ -126,7 +134,7 @@ static void note_duration(struct call *c, uint64_t cycles)
     if (likely_false(config->slowlog_log_slower_than_us >= 0 &&
                      us >= (uint64_t)config->slowlog_log_slower_than_us &&
                      !(c->command->flags & CMD_SKIP_SLOWLOG)))
-        slowlog_note(w, c->session, c->argv, c->argc, us);
+        note_slow(c, us);
     if (likely_false(config->latency_monitor_threshold_ms > 0 &&
                      us >= (uint64_t)config->latency_monitor_threshold_ms * 1000))
         latency_note(w, c->command->flags & CMD_FAST ? "fast-command" : "command", us / 1000);
