@@ -2,7 +2,7 @@
 # What the node refuses to start with: exit code 1, a reason on standard error, the file untouched.
 # Needs no rights: nothing here comes as far as the port.
 set -u
-node=$1
+node=$(realpath "$1")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
