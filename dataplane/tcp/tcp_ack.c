@@ -201,10 +201,9 @@ static void duplicate_ack(struct tcp *t, struct tcp_conn *c)
 
 void tcp_ack_window(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint32_t window)
 {
-    if (seq_lt(c->snd_wl1, seq) || (c->snd_wl1 == seq && seq_leq(c->snd_wl2, ack))) {
+    if (seq_leq(c->snd_wl1, seq)) {
         c->snd_wnd = window;
         c->snd_wl1 = seq;
-        c->snd_wl2 = ack;
         if (window > c->snd_wnd_max)
             c->snd_wnd_max = window;
     }
@@ -298,7 +297,8 @@ void tcp_ack_timeout(struct tcp *t, struct tcp_conn *c)
         struct tcp_cc_event e = cc_event(t, c);
         uint32_t ssthresh = c->cc.ssthresh_bytes;
         t->cc->timeout(&c->cc, &e);
-        /* What is outstanding counts SACKed data too: never up from where recovery has just put it. */
+        /* What is outstanding counts SACKed data too: never up from where recovery has just put it.
+         */
         if ((c->flags & TCPF_FAST_RECOVERY) && c->cc.ssthresh_bytes > ssthresh)
             c->cc.ssthresh_bytes = ssthresh;
     } else {

@@ -23,7 +23,7 @@ void tcp_cc_restart(struct tcp_cc_state *cc, uint32_t mss)
     uint32_t window = tcp_cc_initial_window(mss);
     if (cc->cwnd_bytes > window)
         cc->cwnd_bytes = window;
-    cc->in_epoch = 0;
+    cc->cubic.start = 0; /* means nothing to NewReno */
 }
 
 uint32_t tcp_cc_slow_start(struct tcp_cc_state *cc, const struct tcp_cc_event *e)

@@ -9,7 +9,7 @@ struct tcp_cc_cubic {
     float k_s;    /* seconds until w_max is reached again */
     float origin; /* segments: plateau of the curve */
     float w_est;  /* segments: what Reno would have */
-    float start;  /* segments: the window when this epoch began */
+    float start;  /* segments: the window when this epoch began; 0: none has */
     uint32_t epoch_ms;
 };
 
@@ -20,7 +20,6 @@ struct tcp_cc_state {
         uint32_t acked_bytes; /* NewReno: since the window last grew */
         struct tcp_cc_cubic cubic;
     };
-    uint8_t in_epoch; /* CUBIC: epoch_ms counts */
 };
 
 struct tcp_cc_event {

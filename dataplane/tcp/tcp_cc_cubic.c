@@ -27,7 +27,6 @@ static void epoch_begin(struct tcp_cc_state *cc, const struct tcp_cc_event *e)
         c->origin = c->start;
         c->k_s = 0;
     }
-    cc->in_epoch = 1;
 }
 
 /* Where the curve stands one round trip from now, never more than half a window ahead (4.2). */
@@ -51,7 +50,7 @@ static void cubic_acked(struct tcp_cc_state *cc, const struct tcp_cc_event *e)
         acked = tcp_cc_slow_start(cc, e);
     if (acked == 0 || cc->cwnd_bytes >= TCP_CWND_MAX)
         return;
-    if (!cc->in_epoch)
+    if (!(c->start > 0))
         epoch_begin(cc, e);
     float cwnd = segments(cc->cwnd_bytes, e->mss);
     float share = segments(acked, e->mss) / cwnd;
@@ -73,7 +72,7 @@ static void cubic_reduce(struct tcp_cc_state *cc, const struct tcp_cc_event *e)
     c->w_max = cwnd < c->w_max ? cwnd * (1.0f + cubic_beta) / 2.0f : cwnd;
     uint32_t reduced = (uint32_t)((float)e->flight_bytes * cubic_beta);
     cc->ssthresh_bytes = reduced > 2 * e->mss ? reduced : 2 * e->mss;
-    cc->in_epoch = 0;
+    c->start = 0;
 }
 
 static void cubic_loss(struct tcp_cc_state *cc, const struct tcp_cc_event *e)

@@ -16,7 +16,7 @@ void tcp_close_by_user(struct tcp *t, struct tcp_conn *c)
     else if (c->state == TCP_CLOSE_WAIT)
         c->state = TCP_LAST_ACK;
     c->progress_ms = now_ms32(t);
-    tcp_timer_arm(t, c, TCP_TIMER_LIFE, TCP_ORPHAN_MS);
+    tcp_timer_arm(t, c, TCP_TIMER_IDLE, TCP_ORPHAN_MS);
     tcp_conn_flush_later(t, c);
 }
 
@@ -47,7 +47,7 @@ void tcp_close_fin_acked(struct tcp *t, struct tcp_conn *c)
 {
     if (c->state == TCP_FIN_WAIT_1) {
         c->state = TCP_FIN_WAIT_2;
-        tcp_timer_arm(t, c, TCP_TIMER_LIFE, TCP_ORPHAN_MS);
+        tcp_timer_arm(t, c, TCP_TIMER_IDLE, TCP_ORPHAN_MS);
     } else if (c->state == TCP_CLOSING) {
         tcp_time_wait_enter(t, c);
     } else if (c->state == TCP_LAST_ACK) {
@@ -59,7 +59,7 @@ void tcp_close_life_fired(struct tcp *t, struct tcp_conn *c)
 {
     uint32_t quiet_ms = now_ms32(t) - c->progress_ms;
     if (c->state != TCP_FIN_WAIT_2 && quiet_ms < TCP_ORPHAN_MS) {
-        tcp_timer_arm(t, c, TCP_TIMER_LIFE, TCP_ORPHAN_MS - quiet_ms);
+        tcp_timer_arm(t, c, TCP_TIMER_IDLE, TCP_ORPHAN_MS - quiet_ms);
         return;
     }
     tcp_conn_abort(t, c, STREAM_END_TIMEOUT);

@@ -95,8 +95,8 @@ void tcp_conn_established(struct tcp *t, struct tcp_conn *c)
     c->tries = 0;
     c->progress_ms = c->last_rx_ms = now_ms32(t);
     tcp_timer_disarm(c, TCP_TIMER_RTX);
-    if (t->config.keepalive_s)
-        tcp_timer_arm(t, c, TCP_TIMER_KEEPALIVE, t->config.keepalive_s * 1000);
+    if (t->config.keepalive_s && !(c->flags & TCPF_ORPHAN))
+        tcp_timer_arm(t, c, TCP_TIMER_IDLE, t->config.keepalive_s * 1000);
     tcp_conn_flush_later(t, c);
 }
 

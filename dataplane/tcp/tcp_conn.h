@@ -54,9 +54,9 @@ enum tcp_conn_flag {
     TCPF_RESCUED = 1 << 17,        /* RFC 6675, NextSeg rule 4: once per recovery */
     TCPF_CWND_LIMITED = 1 << 18,
     TCPF_RTT_TIMING = 1 << 19,
-    TCPF_PERSIST = 1 << 20,   /* the retransmission timer probes a closed window */
-    TCPF_PROBE_NOW = 1 << 21, /* a window or keepalive probe is due */
-    TCPF_DSACK = 1 << 22,
+    TCPF_PERSIST = 1 << 20,    /* the retransmission timer probes a closed window */
+    TCPF_PROBE_NOW = 1 << 21,  /* a window or keepalive probe is due */
+    TCPF_DSACK = 1 << 22,      /* tcp->dsack is this connection's */
     TCPF_CURSOR = 1 << 23,     /* cursor stands at snd_nxt */
     TCPF_IN_FLUSH = 1 << 24,   /* linked by flush_next */
     TCPF_IN_DELIVER = 1 << 25, /* linked by deliver_next */
@@ -75,8 +75,7 @@ enum tcp_event {
 enum tcp_timer {
     TCP_TIMER_RTX, /* SYN, retransmission or persist: never two of them */
     TCP_TIMER_ACK,
-    TCP_TIMER_KEEPALIVE,
-    TCP_TIMER_LIFE, /* orphans and FIN-WAIT-2 */
+    TCP_TIMER_IDLE, /* keepalive; once the user has left: what is left of the connection's life */
     TCP_TIMER_COUNT
 };
 
@@ -102,7 +101,7 @@ struct tcp_conn {
     uint32_t ts_recent_ms; /* when it was set */
     uint32_t ts_offset;
     uint32_t snd_una, snd_nxt, snd_max;
-    uint32_t snd_wnd, snd_wl1, snd_wl2, snd_wnd_max;
+    uint32_t snd_wnd, snd_wl1, snd_wnd_max;
     struct rte_mbuf *rx_head, *rx_tail; /* one chain, unread bytes in order */
     uint32_t rx_bytes, rx_mbufs;
     uint32_t deliver_next, flush_next;
@@ -128,23 +127,21 @@ struct tcp_conn {
     /* Timers: true deadlines; the wheel may look earlier (lazy re-arming). */
     uint32_t timer_ms[TCP_TIMER_COUNT];
     uint32_t wheel_next, wheel_prev;
-    uint32_t wheel_ms;
     uint16_t wheel_slot; /* + 1; 0: not in the wheel */
     uint8_t keepalive_probes;
+    uint16_t retransmits; /* stops at its end */
 
     uint32_t progress_ms; /* the peer last acknowledged something new, or kept a window closed */
     uint32_t recover;     /* recovery ends when this is acknowledged */
     uint32_t rtx_next;    /* fast recovery: what lies below was sent again or SACKed */
     uint32_t rcv_fin_seq;
-    uint32_t retransmits;
     uint32_t challenge_ms;
-    struct tcp_block dsack;
     struct tcp_ooo *ooo;          /* NULL: nothing out of order */
     struct tcp_sack_board *board; /* NULL: nothing SACKed */
 };
 
 _Static_assert(offsetof(struct tcp_conn, stream) == 0, "container of its stream");
-_Static_assert(sizeof(struct tcp_conn) <= 448, "100,000 idle connections with sessions in 100 MB");
+_Static_assert(sizeof(struct tcp_conn) <= 384, "100,000 idle connections with sessions in 100 MB");
 
 static inline struct tcp_conn *tcp_conn_of(struct stream *s)
 {

@@ -66,7 +66,6 @@ static void handshake_complete(struct tcp *t, struct tcp_conn *c, const struct t
     c->snd_una = s->ack;
     c->snd_wnd = c->snd_wnd_max = s->window;
     c->snd_wl1 = s->seq;
-    c->snd_wl2 = s->ack;
     tcp_conn_established(t, c);
     t->stats.connects++;
     tcp_conn_event(t, c, TCP_EV_CONNECTED);

@@ -58,12 +58,17 @@ static uint16_t window_take(struct tcp *t, struct tcp_conn *c)
     return (uint16_t)field;
 }
 
-static uint32_t sack_put(struct tcp_conn *c, uint8_t *p, uint32_t room)
+static bool dsack_due(const struct tcp *t, const struct tcp_conn *c)
+{
+    return (c->flags & TCPF_DSACK) && t->dsack_conn == c->id;
+}
+
+static uint32_t sack_put(const struct tcp *t, struct tcp_conn *c, uint8_t *p, uint32_t room)
 {
     struct tcp_block blocks[TCP_SACK_BLOCKS_MAX];
     uint32_t most = (room - 4) / 8, count = 0;
-    if (c->flags & TCPF_DSACK)
-        blocks[count++] = c->dsack;
+    if (dsack_due(t, c))
+        blocks[count++] = t->dsack;
     count += tcp_ooo_blocks(c, blocks + count, most - count);
     return (uint32_t)tcp_options_put_sack(p, blocks, count);
 }
@@ -73,8 +78,8 @@ static uint32_t options_put(struct tcp *t, struct tcp_conn *c, uint8_t *p)
     uint32_t len = 0;
     if (c->flags & TCPF_TS)
         len = (uint32_t)tcp_options_put_ts(p, ts_now(t, c), c->ts_recent);
-    if ((c->flags & TCPF_SACK) && (c->ooo || (c->flags & TCPF_DSACK)))
-        len += sack_put(c, p + len, TCP_OPTIONS_MAX - len);
+    if ((c->flags & TCPF_SACK) && (c->ooo || dsack_due(t, c)))
+        len += sack_put(t, c, p + len, TCP_OPTIONS_MAX - len);
     c->flags &= ~(uint32_t)TCPF_DSACK;
     return len;
 }

@@ -73,6 +73,11 @@ struct tcp {
     uint32_t keepalive_sweep; /* connections up to this number still have the old setting */
     uint64_t cookie_sent_ms;  /* the last SYN cookie; 0: never */
 
+    /* The newest duplicate, for the next ACK of its connection (RFC 2883). One for all: it is
+     * advice, and a connection of the same burst that has one too takes its place. */
+    struct tcp_block dsack;
+    uint32_t dsack_conn;
+
     uint64_t rx_bytes; /* unread and out of order, all connections */
     uint32_t rx_mbufs;
     uint32_t rx_mbufs_max;
@@ -191,6 +196,8 @@ uint32_t tcp_ack_pipe(const struct tcp_conn *c);
 void tcp_ack_window(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint32_t window);
 
 /* tcp_rx.c: received bytes. */
+/* [left, right) came twice. */
+void tcp_rx_duplicate(struct tcp *t, struct tcp_conn *c, uint32_t left, uint32_t right);
 /* Queues payload that starts at rcv_nxt. Takes s->m. */
 void tcp_rx_in_order(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s);
 /* Payload of an acceptable segment, in order or not; FIN too. */

@@ -43,8 +43,7 @@ static void out_of_window(struct tcp *t, struct tcp_conn *c, const struct tcp_se
         return;
     }
     if (s->len && seq_lt(s->seq, c->rcv_nxt) && seq_leq(s->seq + s->len, c->rcv_nxt)) {
-        c->dsack = (struct tcp_block){s->seq, s->seq + s->len};
-        c->flags |= TCPF_DSACK;
+        tcp_rx_duplicate(t, c, s->seq, s->seq + s->len);
     }
     tcp_conn_ack_now(t, c);
 }
@@ -92,7 +91,6 @@ static bool syn_received_ack(struct tcp *t, struct tcp_conn *c, const struct tcp
     c->snd_una = c->snd_nxt = c->snd_max = s->ack;
     c->snd_wnd = c->snd_wnd_max = (uint32_t)s->window << c->snd_scale;
     c->snd_wl1 = s->seq;
-    c->snd_wl2 = s->ack;
     tcp_conn_established(t, c);
     if (c->flags & TCPF_ACTIVE) {
         t->stats.connects++;

@@ -94,5 +94,6 @@
 
 _Static_assert(TCP_TSO_BYTES_MAX + 120 < 65536, "headers must fit beside the payload");
 _Static_assert(TCP_RTO_MAX_MS >= 60000, "RFC 6298, 2.5");
+_Static_assert(TCP_RTO_MAX_MS <= 65535, "struct tcp_rtt keeps it in 16 bits");
 _Static_assert(TCP_DELAYED_ACK_MS < TCP_RTO_MIN_MS, "our ACK must come before the peer's timeout");
 _Static_assert(TCP_COOKIE_RECENT_MS >= 2 * TCP_COOKIE_PERIOD_MS, "as long as a cookie is good");

@@ -66,12 +66,6 @@ static bool ooo_admit(const struct tcp *t, const struct tcp_ooo *o, const struct
            o->mbufs + s->m->nb_segs <= TCP_OOO_MBUFS_MAX;
 }
 
-static void dsack_note(struct tcp_conn *c, uint32_t left, uint32_t right)
-{
-    c->dsack = (struct tcp_block){left, right};
-    c->flags |= TCPF_DSACK;
-}
-
 /* Cuts from the segment what is here already, drops runs that it covers whole. The index of the run
  * that comes after it; -1: nothing new is left. */
 static int trim_against_runs(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
@@ -82,7 +76,7 @@ static int trim_against_runs(struct tcp *t, struct tcp_conn *c, struct tcp_segme
         i++;
     if (i < o->count && seq_leq(o->run[i].left, s->seq)) {
         uint32_t dup_end = seq_min(o->run[i].right, s->seq + s->len);
-        dsack_note(c, s->seq, dup_end);
+        tcp_rx_duplicate(t, c, s->seq, dup_end);
         uint32_t dup = dup_end - s->seq;
         if (dup == s->len)
             return -1;
@@ -92,13 +86,13 @@ static int trim_against_runs(struct tcp *t, struct tcp_conn *c, struct tcp_segme
         i++;
     }
     while (i < o->count && seq_leq(o->run[i].right, s->seq + s->len)) {
-        dsack_note(c, o->run[i].left, o->run[i].right);
+        tcp_rx_duplicate(t, c, o->run[i].left, o->run[i].right);
         struct rte_mbuf *old = o->run[i].head;
         run_drop(t, o, i);
         chain_free(old);
     }
     if (i < o->count && seq_lt(o->run[i].left, s->seq + s->len)) {
-        dsack_note(c, o->run[i].left, s->seq + s->len);
+        tcp_rx_duplicate(t, c, o->run[i].left, s->seq + s->len);
         s->len = o->run[i].left - s->seq;
         tcp_rx_trim_to(s->m, s->len);
     }

@@ -18,6 +18,13 @@ static void timer_ensure(struct tcp *t, struct tcp_conn *c)
     tcp_timer_arm(t, c, TCP_TIMER_RTX, tcp_rtt_rto_ms(&c->rtt));
 }
 
+static void retransmission_count(struct tcp *t, struct tcp_conn *c)
+{
+    t->stats.retransmitted_segments++;
+    if (c->retransmits < UINT16_MAX)
+        c->retransmits++;
+}
+
 /* Proportional rate reduction counts what recovery sends. */
 static void sent_in_recovery(struct tcp_conn *c, uint32_t len)
 {
@@ -58,8 +65,7 @@ static uint32_t resend(struct tcp *t, struct tcp_conn *c, uint32_t seq, uint32_t
         return 0;
     }
     c->flags &= ~(uint32_t)TCPF_RTT_TIMING;
-    t->stats.retransmitted_segments++;
-    c->retransmits++;
+    retransmission_count(t, c);
     sent_in_recovery(c, len);
     q->bytes -= len < q->bytes ? len : q->bytes;
     timer_ensure(t, c);
@@ -209,8 +215,7 @@ static bool send_data(struct tcp *t, struct tcp_conn *c, uint32_t len, bool fin)
     if (fresh) {
         rtt_start(t, c, c->snd_nxt);
     } else {
-        t->stats.retransmitted_segments++;
-        c->retransmits++;
+        retransmission_count(t, c);
     }
     c->snd_max = seq_max(c->snd_max, c->snd_nxt);
     sent_in_recovery(c, len);

@@ -18,7 +18,7 @@ static void rto_update(struct tcp_rtt *r)
     uint32_t ms = (rto_us + 999) / 1000;
     if (ms < TCP_RTO_MIN_MS)
         ms = TCP_RTO_MIN_MS;
-    r->rto_ms = ms > TCP_RTO_MAX_MS ? TCP_RTO_MAX_MS : ms;
+    r->rto_ms = (uint16_t)(ms > TCP_RTO_MAX_MS ? TCP_RTO_MAX_MS : ms);
 }
 
 void tcp_rtt_sample(struct tcp_rtt *r, uint32_t rtt_us)

@@ -6,7 +6,7 @@
 struct tcp_rtt {
     uint32_t srtt_us; /* 0: no sample yet */
     uint32_t rttvar_us;
-    uint32_t rto_ms; /* without backoff */
+    uint16_t rto_ms; /* without backoff */
     uint8_t backoff; /* doublings since the last sample */
 };
 

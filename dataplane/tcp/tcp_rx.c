@@ -56,6 +56,13 @@ bool tcp_rx_coalesce(struct rte_mbuf *tail, struct rte_mbuf *m)
     return true;
 }
 
+void tcp_rx_duplicate(struct tcp *t, struct tcp_conn *c, uint32_t left, uint32_t right)
+{
+    t->dsack = (struct tcp_block){left, right};
+    t->dsack_conn = c->id;
+    c->flags |= TCPF_DSACK;
+}
+
 static bool rx_fits(const struct tcp *t, const struct tcp_conn *c, uint32_t len, uint32_t mbufs)
 {
     return t->rx_bytes + len <= t->config.rx_memory_bytes &&
@@ -121,15 +128,15 @@ static void rx_splice(struct tcp *t, struct tcp_conn *c)
 }
 
 /* Cuts what lies left of rcv_nxt, right of the window, and behind the peer's FIN. */
-static void trim_to_window(struct tcp_conn *c, struct tcp_segment *s)
+static void trim_to_window(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 {
     if (seq_lt(s->seq, c->rcv_nxt)) {
         uint32_t dup = c->rcv_nxt - s->seq;
         if (dup > s->len)
             dup = s->len;
         if (dup) {
-            c->dsack = (struct tcp_block){s->seq, s->seq + dup};
-            c->flags |= TCPF_DSACK | TCPF_ACK_NOW;
+            tcp_rx_duplicate(t, c, s->seq, s->seq + dup);
+            c->flags |= TCPF_ACK_NOW;
         }
         if (dup < s->len)
             s->m = tcp_rx_trim_front(s->m, dup);
@@ -166,7 +173,7 @@ static void rx_payload(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 
 void tcp_rx_input(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 {
-    trim_to_window(c, s);
+    trim_to_window(t, c, s);
     if ((s->flags & FLAG_FIN) && !(c->flags & TCPF_FIN_KNOWN)) {
         c->flags |= TCPF_FIN_KNOWN;
         c->rcv_fin_seq = s->seq + s->len;

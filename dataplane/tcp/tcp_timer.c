@@ -6,7 +6,7 @@
 static void wheel_update(struct tcp *t, struct tcp_conn *c, uint32_t deadline_ms)
 {
     if (c->wheel_slot) {
-        if ((int32_t)(deadline_ms - c->wheel_ms) >= 0)
+        if ((int32_t)(deadline_ms - tcp_wheel_slot_ms(&t->wheel, c)) >= 0)
             return;
         tcp_wheel_remove(t, c);
     }
@@ -92,7 +92,7 @@ static void keepalive_fired(struct tcp *t, struct tcp_conn *c)
     uint32_t silent_ms = now_ms32(t) - c->last_rx_ms;
     if (silent_ms < idle_ms) {
         c->keepalive_probes = 0;
-        tcp_timer_arm(t, c, TCP_TIMER_KEEPALIVE, idle_ms - silent_ms);
+        tcp_timer_arm(t, c, TCP_TIMER_IDLE, idle_ms - silent_ms);
         return;
     }
     if (c->keepalive_probes >= TCP_KEEPALIVE_PROBES) {
@@ -107,7 +107,7 @@ static void keepalive_fired(struct tcp *t, struct tcp_conn *c)
         tcp_conn_flush_later(t, c);
     }
     uint32_t interval_ms = idle_ms / TCP_KEEPALIVE_PROBES;
-    tcp_timer_arm(t, c, TCP_TIMER_KEEPALIVE, interval_ms ? interval_ms : 1);
+    tcp_timer_arm(t, c, TCP_TIMER_IDLE, interval_ms ? interval_ms : 1);
 }
 
 static bool fire_due(struct tcp *t, struct tcp_conn *c, enum tcp_timer which)
@@ -124,10 +124,12 @@ static void conn_timers(struct tcp *t, struct tcp_conn *c)
         ack_fired(t, c);
     if (fire_due(t, c, TCP_TIMER_RTX))
         rtx_fired(t, c);
-    if (c->state != TCP_CLOSED && fire_due(t, c, TCP_TIMER_KEEPALIVE))
-        keepalive_fired(t, c);
-    if (c->state != TCP_CLOSED && fire_due(t, c, TCP_TIMER_LIFE))
-        tcp_close_life_fired(t, c);
+    if (c->state != TCP_CLOSED && fire_due(t, c, TCP_TIMER_IDLE)) {
+        if (c->flags & TCPF_ORPHAN)
+            tcp_close_life_fired(t, c);
+        else
+            keepalive_fired(t, c);
+    }
     for (int which = 0; c->state != TCP_CLOSED && which < TCP_TIMER_COUNT; which++)
         if (tcp_timer_armed(c, which))
             wheel_update(t, c, c->timer_ms[which]);
@@ -138,11 +140,11 @@ static void keepalive_sweep(struct tcp *t)
 {
     for (uint32_t i = 0; i < TCP_KEEPALIVE_SWEEP && t->keepalive_sweep; i++) {
         struct tcp_conn *c = conn_at(t, t->keepalive_sweep--);
-        if (c->state < TCP_ESTABLISHED)
+        if (c->state < TCP_ESTABLISHED || (c->flags & TCPF_ORPHAN))
             continue;
-        tcp_timer_disarm(c, TCP_TIMER_KEEPALIVE);
+        tcp_timer_disarm(c, TCP_TIMER_IDLE);
         if (t->config.keepalive_s)
-            tcp_timer_arm(t, c, TCP_TIMER_KEEPALIVE, 1);
+            tcp_timer_arm(t, c, TCP_TIMER_IDLE, 1);
     }
 }
 

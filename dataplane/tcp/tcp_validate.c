@@ -58,11 +58,11 @@ static void timers_validate(const struct tcp *t, const struct tcp_conn *c)
         if (!tcp_timer_armed(c, i))
             continue;
         CHECK(c->wheel_slot != 0);
-        CHECK((int32_t)(c->timer_ms[i] - c->wheel_ms) >= 0);
+        uint32_t looked_at_ms = tcp_wheel_slot_ms(&t->wheel, c);
+        CHECK((int32_t)(c->timer_ms[i] - looked_at_ms) >= 0 ||
+              (int32_t)((uint32_t)t->wheel.now_ms - looked_at_ms) >= 0);
     }
-    if (c->wheel_slot)
-        CHECK((int32_t)(c->wheel_ms - (uint32_t)t->wheel.now_ms) >= 0 ||
-              t->wheel.head[c->wheel_slot - 1] != 0);
+    CHECK(c->wheel_slot == 0 || t->wheel.head[c->wheel_slot - 1] != 0);
 }
 
 static void conn_validate(const struct tcp *t, const struct tcp_conn *c)

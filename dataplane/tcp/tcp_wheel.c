@@ -38,7 +38,6 @@ void tcp_wheel_insert(struct tcp *t, struct tcp_conn *c, uint32_t deadline_ms)
     uint32_t slot = slot_for(w, at_ms);
     CHECK_DEBUG(c->wheel_slot == 0);
     c->wheel_slot = (uint16_t)(slot + 1);
-    c->wheel_ms = (uint32_t)at_ms;
     c->wheel_prev = 0;
     c->wheel_next = w->head[slot];
     if (c->wheel_next)
@@ -64,6 +63,13 @@ void tcp_wheel_remove(struct tcp *t, struct tcp_conn *c)
         w->used[slot >> SLOT_BITS][(slot & SLOT_MASK) / 64] &= ~(1ull << (slot & 63));
     c->wheel_slot = 0;
     w->count--;
+}
+
+uint32_t tcp_wheel_slot_ms(const struct tcp_wheel *w, const struct tcp_conn *c)
+{
+    uint32_t slot = c->wheel_slot - 1u, shift = slot / TCP_WHEEL_SLOTS * SLOT_BITS;
+    uint64_t turn = w->now_ms >> shift;
+    return (uint32_t)((turn + ((slot - turn) & SLOT_MASK)) << shift);
 }
 
 /* Distance from slot `from` to the next used slot of a level, itself included; -1: none. */

@@ -23,6 +23,8 @@ void tcp_wheel_init(struct tcp_wheel *w, uint64_t now_ms);
 void tcp_wheel_insert(struct tcp *t, struct tcp_conn *c, uint32_t deadline_ms);
 /* No effect when c is not in it. */
 void tcp_wheel_remove(struct tcp *t, struct tcp_conn *c);
+/* When the slot that c stands in comes up, low 32 bits; it may be past. */
+uint32_t tcp_wheel_slot_ms(const struct tcp_wheel *w, const struct tcp_conn *c);
 /* Takes a connection whose slot has come; NULL: none up to now_ms. */
 struct tcp_conn *tcp_wheel_take_due(struct tcp *t, uint64_t now_ms);
 /* When the next slot comes up; UINT64_MAX: empty. */
