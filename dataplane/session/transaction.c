@@ -73,8 +73,8 @@ bool transaction_queue(struct session *s, const struct command *cmd, uint32_t co
 void transaction_watch(struct session *s, const struct key *key)
 {
     struct transaction *t = transaction_of(s);
-    for (struct watched_key *k = t->watched; k; k = k->next) {
-        if (k->key.hash == key->hash && slice_equal(k->key.name, key->name))
+    for (struct chain_node *n = chain_first(&t->watched_table, key->hash); n; n = chain_next(n)) {
+        if (slice_equal(container_from(n, struct watched_key, node)->key.name, key->name))
             return;
     }
     struct watched_key *k = calloc(1, sizeof(*k));
@@ -86,9 +86,10 @@ void transaction_watch(struct session *s, const struct key *key)
     k->key = *key;
     k->key.name = slice_from(k->watch.name, k->watch.name_len);
     ks_watch(s->worker->ks, key, &k->watch, &t->dirty);
+    k->node.hash = key->hash;
+    chain_table_add(&t->watched_table, &k->node);
     k->next = t->watched;
     t->watched = k;
-    t->watched_count++;
 }
 
 void transaction_unwatch(struct session *s)
@@ -99,11 +100,11 @@ void transaction_unwatch(struct session *s)
     while (t->watched) {
         struct watched_key *k = t->watched;
         t->watched = k->next;
+        chain_table_remove(&t->watched_table, &k->node);
         ks_unwatch(s->worker->ks, &k->watch);
         free(k->watch.name);
         free(k);
     }
-    t->watched_count = 0;
     atomic_store_explicit(&t->dirty, false, memory_order_relaxed);
 }
 
@@ -124,5 +125,6 @@ void transaction_discard(struct session *s)
 size_t transaction_mem_bytes(const struct session *s)
 {
     const struct transaction *t = s->transaction;
-    return t ? sizeof(*t) + t->queue_bytes + t->watched_count * sizeof(struct watched_key) : 0;
+    return t ? sizeof(*t) + t->queue_bytes + t->watched_table.count * sizeof(struct watched_key)
+             : 0;
 }

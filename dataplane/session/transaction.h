@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "chain_table.h"
 #include "keyspace.h"
 #include "slice.h"
 
@@ -21,6 +22,7 @@ struct queued_command {
 };
 
 struct watched_key {
+    struct chain_node node; /* in transaction->watched_table */
     struct ks_watch watch;
     struct key key;           /* name points into watch */
     struct watched_key *next; /* of the session */
@@ -32,8 +34,8 @@ struct transaction {
     uint32_t command_flags; /* of all queued commands, or'ed */
     size_t queue_bytes;
     struct watched_key *watched;
-    uint32_t watched_count;
-    _Atomic(bool) dirty; /* a watched key changed */
+    struct chain_table watched_table; /* the same, by hash */
+    _Atomic(bool) dirty;              /* a watched key changed */
 };
 
 /* MULTI: from now on commands are queued. */
