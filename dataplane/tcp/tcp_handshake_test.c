@@ -367,6 +367,21 @@ static void test_user_refuses(void **state)
     assert_int_equal(T.user.ended, 0);
 }
 
+static void test_user_refuses_with_a_farewell(void **state)
+{
+    T.user.farewell = true;
+    tcp_test_start(0);
+    SEND(.flags = SYN, .mss = 1460);
+    EXPECT(.flags = SYN | ACK, .ack = 1, .mss = 1460);
+    SEND(.seq = 1, .ack = 1, .data = "PING");
+    EXPECT(.flags = FIN | ACK, .seq = 1, .ack = 5, .data = "sorry");
+    SEND(.flags = FIN | ACK, .seq = 5, .ack = 7);
+    EXPECT(.seq = 7, .ack = 6);
+    assert_int_equal(STAT(conns_open), 0);
+    assert_int_equal(STAT(accepts), 0);
+    assert_int_equal(T.user.ended, 0);
+}
+
 static void test_user_aborts_inside_accept(void **state)
 {
     T.user.abort_in_accept = true;
@@ -435,6 +450,7 @@ int main(void)
         TCP_TEST(test_row12_tiny_mss_is_raised_to_the_floor),
         TCP_TEST(test_mss_of_the_peer_never_exceeds_ours),
         TCP_TEST(test_user_refuses),
+        TCP_TEST(test_user_refuses_with_a_farewell),
         TCP_TEST(test_user_aborts_inside_accept),
         TCP_TEST(test_conns_max_drops_syn),
         TCP_TEST(test_listeners_are_bounded_and_unique),

@@ -95,14 +95,13 @@ static void syn_input(struct tcp *t, struct tcp_segment *s, uint32_t isn_min)
 bool tcp_listen_accept(struct tcp *t, struct tcp_conn *c)
 {
     struct tcp_listener *l = tcp_listener_find(t, c->key.local_port);
-    if (!l || !l->accept(l->arg, &c->stream)) {
-        if (c->state != TCP_CLOSED) {
-            c->flags |= TCPF_ORPHAN;
-            tcp_conn_abort(t, c, STREAM_END_ABORTED);
-        }
-        return false;
+    bool taken = l && l->accept(l->arg, &c->stream);
+    t->stats.accepts += taken;
+    /* A user that refuses with a word of farewell has closed the stream itself. */
+    if (!taken && !(c->flags & TCPF_ORPHAN)) {
+        c->flags |= TCPF_ORPHAN;
+        tcp_conn_abort(t, c, STREAM_END_ABORTED);
     }
-    t->stats.accepts++;
     return c->state != TCP_CLOSED;
 }
 

@@ -67,6 +67,11 @@ static const struct stream_user_ops user_ops = {
 static bool user_accept(void *arg, struct stream *s)
 {
     T.accepted++;
+    if (T.user.farewell) {
+        outbuf_append(&s->out, "sorry", 5);
+        s->ops->close(s);
+        return false;
+    }
     if (T.user.refuse)
         return false;
     s->user_ops = &user_ops;

@@ -43,7 +43,7 @@ struct test_seg {
 struct test_user {
     struct stream *stream;
     bool hold; /* does not consume */
-    bool close_on_eof, close_on_readable, abort_on_readable, refuse, abort_in_accept;
+    bool close_on_eof, close_on_readable, abort_on_readable, refuse, abort_in_accept, farewell;
     uint8_t received[1 << 20];
     uint32_t received_len;
     uint32_t connected, readable, drained, eof, ended;

@@ -342,20 +342,6 @@ static void test_old_segments_do_not_change_the_window(void **state)
     assert_int_equal(INFO().snd_wnd, 5000);
 }
 
-/* --- frames above the MSS --- */
-
-static void test_large_frames_on_ports_that_cut_them(void **state)
-{
-    tcp_test_start(PORT_TX_TSO | PORT_TX_MULTI_SEG);
-    OPEN();
-    WRITE_PATTERN(10 * MSS + 100);
-    EXPECT(.seq = 1, .ack = 1, .len = 10 * MSS);
-    assert_int_equal(T.last.tso_segsz, MSS);
-    SEND(.seq = 1, .ack = 1 + 10 * MSS);
-    EXPECT(.seq = 1 + 10 * MSS, .ack = 1, .len = 100);
-    assert_int_equal(T.last.tso_segsz, 0);
-}
-
 static void test_fair_share_of_one_flush(void **state)
 {
     tcp_test_start(0);
@@ -426,7 +412,6 @@ int main(void)
         TCP_TEST(test_row45_window_reopens_with_an_update),
         TCP_TEST(test_row45_peer_update_starts_the_sender),
         TCP_TEST(test_old_segments_do_not_change_the_window),
-        TCP_TEST(test_large_frames_on_ports_that_cut_them),
         TCP_TEST(test_fair_share_of_one_flush),
         TCP_TEST(test_row55_client_port_hashes_back_to_its_lcore),
         TCP_TEST(test_row55_source_port_in_use_is_refused),
