@@ -53,14 +53,6 @@ void control_signals_setup(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Whoever insists is not kept waiting for the orderly end. */
-static void signals_let_go(void)
-{
-    sigset_t set;
-    signals_of_ours(&set);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
 static void signal_ready(struct control_source *source, uint32_t events)
 {
     struct control *c = container_from(source, struct control, signal_source);
@@ -190,7 +182,6 @@ static void control_begin_stop(struct control *c, uint64_t now_us)
     const char *why = atomic_load(&c->stop_why);
     c->stop_until_us = now_us + CONTROL_STOP_US;
     c->server.ending = true;
-    signals_let_go();
     if (c->pump)
         unix_pump_stop(c->pump);
     if (c->options.stopping)

@@ -45,7 +45,8 @@ struct mailbox *control_mailbox(struct control *c);
 void control_lcores_set(struct control *c, struct mailbox *const *lcores, unsigned lcore_count);
 /* Until a signal, SHUTDOWN or control_stop(); then until the lcores have ended, CONTROL_STOP_US at
  * most: clients get their last replies meanwhile. The caller is a QSBR reader (online), has its
- * metrics block, and has called log_start(). A second signal after the first ends the process. */
+ * metrics block, and has called log_start(). Further signals change nothing: supervisors send them
+ * twice, and the end is bounded. */
 void control_run(struct control *c);
 /* Any thread; why lives as long as the process. */
 void control_stop(struct control *c, const char *why);
