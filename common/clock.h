@@ -10,7 +10,14 @@
 /* CLOCK_MONOTONIC, from the calibrated TSC where that is invariant, else by clock_gettime. */
 uint64_t clock_now_us(void);
 /* Raw TSC cycles, for counters of stages; clock_tsc_hz() converts. */
-uint64_t clock_tsc(void);
+#if defined(__x86_64__)
+static inline uint64_t clock_tsc(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+#else
+uint64_t clock_tsc(void); /* nanoseconds of CLOCK_MONOTONIC */
+#endif
 uint64_t clock_tsc_hz(void);
 /* Calibrates; call once before any other. */
 void clock_init(void);

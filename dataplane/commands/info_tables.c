@@ -76,12 +76,12 @@ static void lcore_line(struct text *t, unsigned i)
     text_printf(t,
                 "lcore%u:commands=%llu,loops=%llu,sleeps=%llu,busy_cycles=%llu,cycles_rx=%llu,"
                 "cycles_tcp_in=%llu,cycles_commands=%llu,cycles_tcp_out=%llu,cycles_tx=%llu,"
-                "rx_packets=%llu,tx_packets=%llu\r\n",
+                "cycles_reclaim=%llu,rx_packets=%llu,tx_packets=%llu\r\n",
                 i, of_lcore(&m->commands_processed), of_lcore(&m->lcore_loops),
                 of_lcore(&m->lcore_sleeps), of_lcore(&m->lcore_busy_cycles),
                 of_lcore(&m->cycles_rx), of_lcore(&m->cycles_tcp_in), of_lcore(&m->cycles_commands),
-                of_lcore(&m->cycles_tcp_out), of_lcore(&m->cycles_tx), of_lcore(&m->rx_packets),
-                of_lcore(&m->tx_packets));
+                of_lcore(&m->cycles_tcp_out), of_lcore(&m->cycles_tx), of_lcore(&m->cycles_reclaim),
+                of_lcore(&m->rx_packets), of_lcore(&m->tx_packets));
 }
 
 void info_slotwire(struct call *c, struct text *t)

@@ -98,6 +98,7 @@ static uint32_t batch_execute(struct lcore *l, struct batch *b)
     for (uint32_t i = 0; i < b->item_count; i++)
         command_prefetch_entry(&l->worker, &b->items[i].hint);
     uint32_t executed = 0;
+    l->worker.tsc = 0; /* the first command's duration begins now */
     for (uint32_t i = 0; i < b->item_count; i++) {
         struct batch_item *item = &b->items[i];
         struct session *s = item->input->session;

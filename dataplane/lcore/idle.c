@@ -95,7 +95,7 @@ static void idle_sleep(struct idle *i, uint64_t timeout_us)
     mailbox_sleep_end(&l->worker.mailbox);
 }
 
-void idle_step(struct idle *i, bool had_work, uint64_t deadline_us)
+void idle_step(struct idle *i, bool had_work)
 {
     struct lcore *l = i->lcore;
     if (had_work || l->worker.config->idle == IDLE_BUSY) {
@@ -113,6 +113,7 @@ void idle_step(struct idle *i, bool had_work, uint64_t deadline_us)
             rte_pause();
         return;
     }
+    uint64_t deadline_us = lcore_deadline_us(l);
     uint64_t timeout_us = deadline_us > now_us ? deadline_us - now_us : 0;
     if (timeout_us > IDLE_SLEEP_MAX_US)
         timeout_us = IDLE_SLEEP_MAX_US;

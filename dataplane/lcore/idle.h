@@ -14,6 +14,6 @@
 
 struct idle *idle_new(struct lcore *l); /* NULL: no epoll to be had */
 void idle_free(struct idle *i);
-/* Called after a round; had_work = it did something; deadline_us: when the next timer is due. May
- * sleep. */
-void idle_step(struct idle *i, bool had_work, uint64_t deadline_us);
+/* Called after a round; had_work = it did something. May sleep, at most until lcore_deadline_us().
+ */
+void idle_step(struct idle *i, bool had_work);

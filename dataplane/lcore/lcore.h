@@ -42,6 +42,7 @@ struct lcore {
     uint64_t cron_due_us;
     uint64_t wall_read_us;
     uint64_t keepalive_s; /* as last told to TCP */
+    uint64_t stage_tsc;   /* end of the last stage of this round */
     bool link_up;         /* as last seen */
 
     _Alignas(CACHE_LINE) _Atomic(bool) stop; /* w: control */
@@ -61,6 +62,8 @@ void lcore_free(struct lcore *l);
 int lcore_run(void *lcore);
 /* One round without the idle ladder (tests drive this): true when it did something. */
 bool lcore_round(struct lcore *l);
+/* When the next timer of any kind is due. */
+uint64_t lcore_deadline_us(const struct lcore *l);
 
 /* Asks an lcore to leave its loop, and wakes it. Any thread. */
 void lcore_stop(struct lcore *l);

@@ -33,41 +33,45 @@ static void lcore_read_clocks(struct lcore *l)
     }
 }
 
-static uint16_t lcore_receive(struct lcore *l)
+/* Books the cycles since the last call on a stage's counter. */
+#define stage_end(l, counter)                          \
+    do {                                               \
+        uint64_t now_tsc = clock_tsc();                \
+        metric_add(counter, now_tsc - (l)->stage_tsc); \
+        (l)->stage_tsc = now_tsc;                      \
+    } while (0)
+
+static uint16_t lcore_poll_port(struct lcore *l, struct rte_mbuf **frames)
+{
+    struct port_queue *q = l->config.queue;
+    if (likely_true(!(q->info->caps & PORT_RX_MAY_BLOCK)))
+        return q->rx(q, frames, RX_BURST);
+    qsbr_offline();
+    uint16_t received = q->rx(q, frames, RX_BURST);
+    qsbr_online();
+    return received;
+}
+
+static bool lcore_receive(struct lcore *l)
 {
     struct rte_mbuf *frames[RX_BURST];
-    struct port_queue *q = l->config.queue;
-    bool may_block = (q->info->caps & PORT_RX_MAY_BLOCK) != 0;
-    uint64_t start = clock_tsc();
-    if (may_block)
-        qsbr_offline();
-    uint16_t received = q->rx(q, frames, RX_BURST);
-    if (may_block)
-        qsbr_online();
-    uint64_t polled = clock_tsc();
-    metric_add(cycles_rx, polled - start);
-    metric_add(rx_packets, received);
-    uint16_t own = steer_frames(l, frames, received);
+    uint16_t received = lcore_poll_port(l, frames);
+    stage_end(l, cycles_rx);
+    uint16_t own = 0;
+    if (received > 0) {
+        metric_add(rx_packets, received);
+        own = steer_frames(l, frames, received);
+    }
     if (own > 0)
         netif_input(l->net, frames, own);
     uint16_t steered = steer_receive(l, frames, RX_BURST);
     if (steered > 0)
         netif_input(l->net, frames, steered);
-    if (received + steered > 0)
-        metric_add(cycles_tcp_in, clock_tsc() - polled);
-    return (uint16_t)(received + steered);
+    return received + steered > 0;
 }
 
-static void lcore_send(struct lcore *l)
+static void lcore_transmit(struct lcore *l)
 {
-    uint64_t start = clock_tsc();
-    uint64_t bytes_out = tcp_stats(l->tcp)->bytes_out;
-    tcp_flush(l->tcp);
-    uint64_t built = clock_tsc();
-    metric_add(net_output_bytes, tcp_stats(l->tcp)->bytes_out - bytes_out);
-    metric_add(cycles_tcp_out, built - start);
-    if (l->net->tx_count == 0)
-        return;
     bool may_block = (l->config.queue->info->caps & PORT_TX_MAY_BLOCK) != 0;
     uint64_t sent = l->net->stats->tx_frames;
     if (may_block)
@@ -76,7 +80,18 @@ static void lcore_send(struct lcore *l)
     if (may_block)
         qsbr_online();
     metric_add(tx_packets, l->net->stats->tx_frames - sent);
-    metric_add(cycles_tx, clock_tsc() - built);
+    stage_end(l, cycles_tx);
+}
+
+static void lcore_send(struct lcore *l, bool work)
+{
+    uint64_t bytes_out = tcp_stats(l->tcp)->bytes_out;
+    tcp_flush(l->tcp);
+    metric_add(net_output_bytes, tcp_stats(l->tcp)->bytes_out - bytes_out);
+    if (work)
+        stage_end(l, cycles_tcp_out);
+    if (l->net->tx_count > 0)
+        lcore_transmit(l);
 }
 
 /* Switches and neighbours learn where we are when the link comes up, at start and later. */
@@ -106,41 +121,38 @@ static bool lcore_cron(struct lcore *l)
     return true;
 }
 
-static uint32_t lcore_serve(struct lcore *l)
-{
-    uint64_t start = clock_tsc();
-    tcp_deliver(l->tcp);
-    uint32_t executed = batch_run(l);
-    if (executed > 0)
-        metric_add(cycles_commands, clock_tsc() - start);
-    return executed;
-}
-
 bool lcore_round(struct lcore *l)
 {
-    uint64_t start = clock_tsc();
+    uint64_t start = l->stage_tsc = clock_tsc();
     lcore_read_clocks(l);
     l->worker.config = config_get();
-    bool work = lcore_receive(l) > 0;
+    bool work = lcore_receive(l);
     work |= mailbox_run(&l->worker.mailbox, &l->worker, MAIL_BURST) > 0;
     tcp_timers(l->tcp, TIMER_BURST);
     netif_tick(l->net);
-    work |= lcore_serve(l) > 0;
+    if (work)
+        stage_end(l, cycles_tcp_in);
+    tcp_deliver(l->tcp);
+    work |= batch_run(l) > 0;
     work |= jobs_run(&l->worker, JOB_BUDGET_US);
     work |= lcore_cron(l);
     batch_drop_closing(l);
     session_reap(&l->worker);
-    lcore_send(l);
+    if (work)
+        stage_end(l, cycles_commands);
+    lcore_send(l, work);
     work |= l->ready_head != NULL || tcp_flush_pending(l->tcp);
     work |= ks_reclaim(l->worker.ks, !work, RECLAIM_BUDGET);
     qsbr_quiescent();
     metric_inc(lcore_loops);
-    if (work)
-        metric_add(lcore_busy_cycles, clock_tsc() - start);
+    if (work) {
+        stage_end(l, cycles_reclaim);
+        metric_add(lcore_busy_cycles, l->stage_tsc - start);
+    }
     return work;
 }
 
-static uint64_t lcore_deadline_us(const struct lcore *l)
+uint64_t lcore_deadline_us(const struct lcore *l)
 {
     uint64_t deadline = l->cron_due_us;
     uint64_t tcp = tcp_deadline_us(l->tcp);
@@ -175,7 +187,7 @@ int lcore_run(void *arg)
     metrics_attach((int)l->config.id);
     while (!atomic_load_explicit(&l->stop, memory_order_acquire)) {
         bool work = lcore_round(l);
-        idle_step(l->idle, work, lcore_deadline_us(l));
+        idle_step(l->idle, work);
     }
     lcore_wind_down(l);
     qsbr_unregister();
