@@ -87,6 +87,24 @@ static void a_password_is_asked_for(void **state)
     TEST_SAYS(c, "PING\r\n", "+PONG\r\n");
 }
 
+static void guessing_passwords_costs_nothing(void **state) /* row 13 */
+{
+    test_node_config(node, "requirepass", "secret");
+    struct test_client *c = test_connect(node, 1);
+    char guess[1100] = "*2\r\n$4\r\nAUTH\r\n$1000\r\n";
+    size_t head = strlen(guess);
+    memset(guess + head, '\0', 1000);
+    memcpy(guess + head + 1000, "\r\n", 2);
+    size_t before = session_mem_bytes(c->stream->stream.user);
+    for (int i = 0; i < 20000; i++) {
+        guess[head + (size_t)i % 1000] = (char)i;
+        test_send(c, guess, head + 1002);
+        assert_string_equal(test_replies(c, NULL), WRONGPASS);
+    }
+    assert_int_equal(session_mem_bytes(c->stream->stream.user), before);
+    TEST_SAYS(c, "PING\r\nAUTH secret\r\nPING\r\n", NOAUTH "+OK\r\n+PONG\r\n");
+}
+
 static void passwords_stay_out_of_the_slow_log(void **state)
 {
     test_node_config(node, "slowlog-log-slower-than", "0");
@@ -329,13 +347,21 @@ int main(void)
 {
 #define WITH_NODE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_NODE(hello_speaks_both_protocols),        WITH_NODE(a_password_is_asked_for),
-        WITH_NODE(passwords_stay_out_of_the_slow_log), WITH_NODE(strangers_are_kept_small),
-        WITH_NODE(clients_describe_themselves),        WITH_NODE(long_lists_come_in_pieces),
-        WITH_NODE(clients_are_killed_anywhere),        WITH_NODE(parked_clients_may_be_killed),
-        WITH_NODE(replies_are_switched_off),           WITH_NODE(pauses_hold_commands_back),
-        WITH_NODE(too_many_clients_are_told),          WITH_NODE(idle_clients_time_out),
-        WITH_NODE(soft_limits_take_their_time),        WITH_NODE(selecting_and_unblocking),
+        WITH_NODE(hello_speaks_both_protocols),
+        WITH_NODE(a_password_is_asked_for),
+        WITH_NODE(guessing_passwords_costs_nothing),
+        WITH_NODE(passwords_stay_out_of_the_slow_log),
+        WITH_NODE(strangers_are_kept_small),
+        WITH_NODE(clients_describe_themselves),
+        WITH_NODE(long_lists_come_in_pieces),
+        WITH_NODE(clients_are_killed_anywhere),
+        WITH_NODE(parked_clients_may_be_killed),
+        WITH_NODE(replies_are_switched_off),
+        WITH_NODE(pauses_hold_commands_back),
+        WITH_NODE(too_many_clients_are_told),
+        WITH_NODE(idle_clients_time_out),
+        WITH_NODE(soft_limits_take_their_time),
+        WITH_NODE(selecting_and_unblocking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,6 +152,7 @@ static bool lcore_loop(struct test_lcore *l)
     busy |= jobs_run(w, 1000);
     session_cron(w, 64);
     session_reap(w);
+    session_validate(w);
     ks_reclaim(w->ks, true, 1000);
     return busy || l->ready_head;
 }

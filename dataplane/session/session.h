@@ -109,6 +109,9 @@ char *session_describe(const struct session *s);
  * name's memory and authentication, which the caller sets. */
 void session_reset(struct session *s);
 
+/* Invariants of all sessions of a worker, for tests and fuzzers: between bursts. */
+void session_validate(const struct worker *w);
+
 /* ---- session_limits.c ---- */
 /* A password is set and this client has not given it. */
 bool session_needs_auth(const struct session *s);
