@@ -225,10 +225,11 @@ int main(int argc, char **argv)
         config_free(config);
         return EXIT_SUCCESS;
     }
-    if (config->daemonize && !process_background(err, sizeof(err)))
+    if ((config->daemonize && !process_background(err, sizeof(err))) ||
+        !config_apply_boot(config, err)) {
+        config_free(config);
         return fail(err);
-    if (!config_apply_boot(config, err))
-        return fail(err);
+    }
     process_files_limit(UNIX_CLIENTS_MAX + FILES_BESIDES);
     clock_init();
     metrics_attach(LCORES_MAX - 1);

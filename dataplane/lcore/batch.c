@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include "batch.h"
 #include "check.h"
@@ -11,7 +12,7 @@ struct batch_input {
     struct session *session;
     struct slice data; /* what session_input_begin() gave */
     size_t parsed;     /* bytes of data that are parsed */
-    const char *error; /* the protocol was broken behind the parsed commands */
+    char error[64];    /* not "": the protocol was broken behind the parsed commands */
     bool held;         /* parked or paused: parsed commands behind that point were taken back */
     bool starved;      /* parsed to the end, or to an unfinished command */
 };
@@ -86,7 +87,7 @@ static void batch_hold(struct batch_input *in, size_t from)
     in->held = true;
     in->starved = false;
     in->parsed = from;
-    in->error = NULL;
+    in->error[0] = 0;
     resp_parser_free(&in->session->parser);
     resp_parser_init(&in->session->parser);
 }
@@ -149,7 +150,7 @@ static bool batch_parse_one(struct batch *b, struct batch_input *in,
         in->parsed += cmd.consumed;
         return true;
     case RESP_INVALID:
-        in->error = cmd.error;
+        snprintf(in->error, sizeof(in->error), "%s", cmd.error);
         return false;
     case RESP_MORE:
         in->starved = true;
@@ -182,7 +183,7 @@ static void batch_finish_input(struct lcore *l, struct batch_input *in)
     struct session *s = in->session;
     if (s->flags & SESSION_CLOSING)
         return;
-    if (in->error != NULL && !(s->flags & SESSION_CLOSE_AFTER_REPLY)) {
+    if (in->error[0] != 0 && !(s->flags & SESSION_CLOSE_AFTER_REPLY)) {
         metric_inc(protocol_errors);
         reply_errorf(&s->reply, "ERR Protocol error: %s", in->error);
         session_close(s, true);

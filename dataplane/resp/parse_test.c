@@ -69,8 +69,10 @@ static void feed_bytes(struct feed *f, const void *data, size_t len)
     if (f->failed)
         return;
     uint8_t *bytes = malloc(f->len + len + (f->len + len == 0));
-    memcpy(bytes, f->bytes, f->len);
-    memcpy(bytes + f->len, data, len);
+    if (f->len > 0)
+        memcpy(bytes, f->bytes, f->len);
+    if (len > 0)
+        memcpy(bytes + f->len, data, len);
     free(f->bytes);
     f->bytes = bytes;
     f->len += len;
