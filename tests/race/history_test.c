@@ -224,9 +224,9 @@ static void test_flush(void **state)
 static void test_long_values_count(void **state)
 {
     struct history *h = *state;
-    BEFORE('a', "1X");
+    BEFORE('a', "1#");
     DID(0, 10, 20, APPEND, "a", "2", ":5002\n");
-    DID(0, 30, 40, GET, "a", "", "$1X2\n");
+    DID(0, 30, 40, GET, "a", "", "$1#2\n");
     assert_true(history_is_linearisable(h));
 }
 

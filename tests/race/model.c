@@ -26,7 +26,7 @@ size_t model_text_bytes(const char *text)
 {
     size_t bytes = 0;
     for (; *text; text++)
-        bytes += *text == 'X' ? FILL_BYTES : 1;
+        bytes += *text == '#' ? FILL_BYTES : 1;
     return bytes;
 }
 

@@ -2,7 +2,7 @@
  * and what each client watches. Sequential and pure; the checker of histories runs it.
  *
  * Replies are in a short form, one line each: "$text", "_" (nothing), ":1", "+OK", "-ERR …", "*2".
- * Long values end in FILL_BYTES letters x, which the short form writes as one X. */
+ * Long values end in FILL_BYTES letters x, which the short form writes as one #. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
