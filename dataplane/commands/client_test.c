@@ -155,6 +155,7 @@ static void clients_describe_themselves(void **state)
     const char *first = strstr(list, "id=1 "), *second = strstr(list, "\nid=2 "),
                *third = strstr(list, "\nid=3 ");
     assert_true(first && second > first && third > second);
+    assert_non_null(strstr(first, " flags=N "));
     assert_non_null(strstr(second, " flags=x db=0 sub=0 psub=0 ssub=0 multi=1 "));
     assert_non_null(strstr(third, " flags=P db=0 sub=1 "));
     TEST_SEND(a, "CLIENT LIST TYPE pubsub\r\n");

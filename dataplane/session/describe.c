@@ -24,8 +24,8 @@ static void describe_flags(const struct session *s, char *to)
         *at++ = 'P';
     if (s->flags & SESSION_MULTI)
         *at++ = 'x';
-    if (s->flags & (SESSION_PARKED | SESSION_PAUSED))
-        *at++ = 'b';
+    if (s->flags & SESSION_PAUSED)
+        *at++ = 'b'; /* parked ones have their answer on its way: nobody would call that blocked */
     if (dirty)
         *at++ = 'd';
     if (s->flags & SESSION_CLOSE_AFTER_REPLY)
