@@ -16,7 +16,8 @@
 static bool parse_address(const char *text, const char *directive, struct ip_addr *addr,
                           unsigned *prefix, char err[MACHINE_ERROR_SIZE])
 {
-    if (text[0] == '\0' || ip_addr_parse(text, addr, prefix))
+    bool complete = prefix == NULL || strchr(text, '/') != NULL;
+    if (text[0] == '\0' || (complete && ip_addr_parse(text, addr, prefix)))
         return true;
     snprintf(err, MACHINE_ERROR_SIZE, "%s '%s' is not an address; expected for example %s",
              directive, text, prefix != NULL ? "10.77.0.1/24" : "10.77.0.254");
@@ -160,7 +161,11 @@ void machine_watch(struct machine *m, uint64_t now_us)
     rates_sample(now_us);
     for (unsigned i = 0; i < m->lcore_count; i++) {
         uint64_t beat = atomic_load_explicit(&m->lcores[i]->heartbeat_us, memory_order_relaxed);
-        if (beat != 0 && now_us > beat + HEART_STOPPED_US)
+        bool stopped = beat != 0 && now_us > beat + HEART_STOPPED_US;
+        if (stopped && !m->heart_stopped[i])
             log_warning("lcore %u has not finished a round for %lu ms", i, (now_us - beat) / 1000);
+        else if (!stopped && m->heart_stopped[i])
+            log_warning("lcore %u goes on", i);
+        m->heart_stopped[i] = stopped;
     }
 }

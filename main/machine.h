@@ -19,6 +19,7 @@ struct machine {
     struct keyspace *keyspace;
     struct lcore *lcores[LCORES_MAX];
     unsigned lcore_count;
+    bool heart_stopped[LCORES_MAX]; /* told already */
 };
 
 /* Builds everything from the published configuration; false: err says what is missing and what to
