@@ -289,6 +289,16 @@ bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *
     return true;
 }
 
+void tcp_ack_go_back(struct tcp_conn *c)
+{
+    c->flags &= ~(uint32_t)(TCPF_FAST_RECOVERY | TCPF_RESCUED | TCPF_RTT_TIMING | TCPF_CURSOR);
+    board_free_if_empty(c);
+    c->recover = c->snd_max;
+    c->dup_acks = 0;
+    c->snd_nxt = c->snd_una;
+    c->rtx_next = c->snd_una;
+}
+
 /* RFC 6298, 5.4 to 5.6 and RFC 5681, 3.1: back to snd_una, one segment. */
 void tcp_ack_timeout(struct tcp *t, struct tcp_conn *c)
 {
@@ -311,13 +321,8 @@ void tcp_ack_timeout(struct tcp *t, struct tcp_conn *c)
         c->board = NULL;
     }
     tcp_rtt_backoff(&c->rtt);
-    c->flags &= ~(uint32_t)(TCPF_FAST_RECOVERY | TCPF_RESCUED | TCPF_RTT_TIMING | TCPF_CURSOR);
-    board_free_if_empty(c);
+    tcp_ack_go_back(c);
     c->flags |= TCPF_RTO_RECOVERY | TCPF_RETRANSMIT_NOW;
-    c->recover = c->snd_max;
-    c->dup_acks = 0;
-    c->snd_nxt = c->snd_una;
-    c->rtx_next = c->snd_una;
     tcp_timer_arm(t, c, TCP_TIMER_RTX, tcp_rtt_rto_ms(&c->rtt));
     tcp_conn_flush_later(t, c);
 }

@@ -227,6 +227,23 @@ static void test_row54_quoted_sequence_must_be_in_flight(void **state)
     assert_int_equal(STAT(pmtu_reduced), 0);
 }
 
+static void test_row54_too_big_in_the_middle_of_recovery(void **state)
+{
+    T.peer.sack_on = true;
+    tcp_test_start(0);
+    OPEN();
+    WRITE_PATTERN(14600);
+    for (uint32_t i = 3; i <= 5; i++)
+        SEND(.seq = 1, .ack = 1, .sack_count = 1, .sack = {{1 + 2 * 1460, 1 + i * 1460}});
+    assert_true(tcp_test_conn()->flags & TCPF_FAST_RECOVERY);
+    SEND(.seq = 1, .ack = 1 + 5 * 1460); /* nothing SACKed is left, recovery goes on */
+    icmp_send(3, 4, 1 + 5 * 1460, 1000);
+    tcp_test_drop_sent();
+    assert_null(tcp_test_conn()->board);
+    SEND(.seq = 1, .ack = 14601);
+    assert_int_equal(T.user.stream->out.len, 0);
+}
+
 static void test_row54_mtu_has_a_floor(void **state)
 {
     tcp_test_start(0);
@@ -321,6 +338,7 @@ int main(void)
         TCP_TEST(test_row53_header_lies),
         TCP_TEST(test_row54_too_big_reduces_the_segments),
         TCP_TEST(test_row54_quoted_sequence_must_be_in_flight),
+        TCP_TEST(test_row54_too_big_in_the_middle_of_recovery),
         TCP_TEST(test_row54_mtu_has_a_floor),
         TCP_TEST(test_row54_errors_do_not_end_an_open_connection),
         TCP_TEST(test_row54_hard_error_refuses_a_connect),

@@ -192,6 +192,8 @@ void tcp_ack_advance(struct tcp *t, struct tcp_conn *c, uint32_t ack, const stru
 /* The ACK field, SACK blocks and window of an acceptable segment. False: drop the segment. */
 bool tcp_ack_input(struct tcp *t, struct tcp_conn *c, const struct tcp_segment *s);
 void tcp_ack_timeout(struct tcp *t, struct tcp_conn *c);
+/* What is in flight is to be sent once more, from snd_una on. */
+void tcp_ack_go_back(struct tcp_conn *c);
 uint32_t tcp_ack_pipe(const struct tcp_conn *c);
 void tcp_ack_window(struct tcp_conn *c, uint32_t seq, uint32_t ack, uint32_t window);
 

@@ -13,10 +13,7 @@ static void mtu_reduce(struct tcp *t, struct tcp_conn *c, uint32_t mtu)
     if (c->state <= TCP_SYN_RECEIVED)
         return;
     /* What is in flight was too big: once more from the front; not a sign of congestion. */
-    c->snd_nxt = c->snd_una;
-    c->flags &= ~(uint32_t)(TCPF_CURSOR | TCPF_RTT_TIMING | TCPF_FAST_RECOVERY);
-    c->recover = c->snd_max;
-    c->dup_acks = 0;
+    tcp_ack_go_back(c);
     tcp_conn_flush_later(t, c);
 }
 
