@@ -93,7 +93,8 @@ void tcp_stream_tuple(const struct stream *s, struct flow_tuple *tuple);
     X(fast_retransmits)                                                                            \
     X(dup_acks_in)                                                                                 \
     X(out_of_order_in)                                                                             \
-    X(out_of_window_in) X(checksum_bad) X(header_bad) X(resets_out) X(resets_in) X(challenge_acks) \
+    X(out_of_window_in)                                                                            \
+    X(checksum_bad) X(header_bad) X(resets_out) X(resets_in) X(challenge_acks)                     \
         X(challenge_acks_limited) X(syn_cookies_sent) X(syn_cookies_good) X(syn_cookies_bad)       \
             X(backlog_full) X(conns_full) X(accepts) X(connects) X(connect_failures)               \
                 X(keepalive_drops) X(persist_probes) X(ooo_drops) X(rx_memory_drops) X(paws_drops) \

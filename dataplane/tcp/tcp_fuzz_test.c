@@ -10,7 +10,9 @@ static void test_random_sequences(void **state)
     static uint8_t bytes[4000];
     const char *from = getenv("TCP_FUZZ_SEED"), *rounds = getenv("TCP_FUZZ_ROUNDS");
     uint64_t seed = from ? strtoull(from, NULL, 10) : 1;
-    uint64_t end = seed + (rounds ? strtoull(rounds, NULL, 10) : 1500);
+    uint64_t end = seed + (rounds                    ? strtoull(rounds, NULL, 10)
+                           : getenv("SLOTWIRE_LONG") ? 100000
+                                                     : 1500);
     for (; seed < end; seed++) {
         struct rng rng;
         rng_seed(&rng, seed);

@@ -50,12 +50,27 @@ static void test_matrix_of_loss_reordering_duplication_delay(void **state)
                                                      .reorder_us = delay_us[y] / 2 + 200}});
 }
 
+/* SLOTWIRE_LONG=1: more of everything. */
+static bool is_long(void)
+{
+    return getenv("SLOTWIRE_LONG") != NULL;
+}
+
+static void test_row52_more_bytes_than_sequence_numbers(void **state)
+{
+    run((struct sim_config){.seed = 52,
+                            .bytes = {is_long() ? 9ull << 29 : 48 << 20, 1000},
+                            .caps = PORT_TX_MULTI_SEG | PORT_TX_TSO,
+                            .validate_rarely = true,
+                            .link = {.loss = 0.0001, .delay_us = 100}});
+}
+
 static void test_random_links_and_options(void **state)
 {
     struct rng rng;
     const char *from = getenv("TCP_SIM_SEED"), *rounds = getenv("TCP_SIM_ROUNDS");
     uint64_t seed = from ? strtoull(from, NULL, 10) : 1;
-    uint64_t end = seed + (rounds ? strtoull(rounds, NULL, 10) : 60);
+    uint64_t end = seed + (rounds ? strtoull(rounds, NULL, 10) : is_long() ? 3000 : 60);
     for (; seed < end; seed++) {
         rng_seed(&rng, seed);
         struct sim_config c = {.seed = seed,
@@ -85,6 +100,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean_link_both_directions),
         cmocka_unit_test(test_matrix_of_loss_reordering_duplication_delay),
+        cmocka_unit_test(test_row52_more_bytes_than_sequence_numbers),
         cmocka_unit_test(test_random_links_and_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
