@@ -176,8 +176,13 @@ size_t ks_mem_usage(struct ks *ks, const struct entry *e, uint32_t samples);
 
 /* ---- once per loop ---- */
 /* Hands full (or, when idle, partial) batches to liburcu and frees those whose grace period has
- * passed, at most budget elements. True: more is left to do. */
-bool ks_reclaim(struct ks *ks, bool idle, uint32_t budget);
+ * passed, at most budget elements. */
+enum ks_reclaimed {
+    KS_RECLAIM_DONE,  /* nothing is retired */
+    KS_RECLAIM_WAITS, /* for readers, or for a batch to fill or age: no reason to stay awake */
+    KS_RECLAIM_MORE,  /* the budget was used up */
+};
+enum ks_reclaimed ks_reclaim(struct ks *ks, bool idle, uint32_t budget);
 /* Active expiry: at most budget buckets; keys deleted. Lcores share the slots among them. */
 uint32_t ks_expire_cycle(struct ks *ks, uint32_t budget_buckets);
 /* Time stands still for this handle until unfrozen (EXEC). */

@@ -264,19 +264,19 @@ static void batches_hand_over(struct ks *ks, bool idle)
         retire->fresh->grace = qsbr_grace_begin();
 }
 
-bool retire_run(struct ks *ks, bool idle, uint32_t budget)
+enum ks_reclaimed retire_run(struct ks *ks, bool idle, uint32_t budget)
 {
     struct retire *retire = &ks->p->retire;
     batches_hand_over(ks, idle);
-    while (retire->first && budget > 0) {
+    while (retire->first) {
         struct retire_batch *batch = retire->first;
         if (!batch->grace || !qsbr_grace_passed(batch->grace))
-            break;
-        if (!batch_free_some(ks, batch, &budget))
-            break;
+            return KS_RECLAIM_WAITS;
+        if (budget == 0 || !batch_free_some(ks, batch, &budget))
+            return KS_RECLAIM_MORE;
         batch_finish(ks);
     }
-    return retire->first || retire->open;
+    return retire->open ? KS_RECLAIM_WAITS : KS_RECLAIM_DONE;
 }
 
 void retire_fini(struct ks *ks)
@@ -303,10 +303,11 @@ void ks_retire(struct ks *ks, void *memory, void (*destroy)(void *memory))
     retire_item(ks, RETIRE_CALL, (uint64_t)(uintptr_t)memory, call, 0);
 }
 
-bool ks_reclaim(struct ks *ks, bool idle, uint32_t budget)
+enum ks_reclaimed ks_reclaim(struct ks *ks, bool idle, uint32_t budget)
 {
     bool flushing = flush_walk(ks, budget);
-    return retire_run(ks, idle, budget) || flushing;
+    enum ks_reclaimed retired = retire_run(ks, idle, budget);
+    return flushing ? KS_RECLAIM_MORE : retired;
 }
 
 static void entry_free_now(void *arg, struct entry *e)

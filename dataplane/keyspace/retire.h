@@ -43,7 +43,7 @@ bool retire_refill(struct retire *retire);
 void retire_item(struct ks *ks, enum retire_kind kind, uint64_t pointer, uint64_t size,
                  size_t bytes);
 /* As ks_reclaim(), without the walk after FLUSHALL. */
-bool retire_run(struct ks *ks, bool idle, uint32_t budget);
+enum ks_reclaimed retire_run(struct ks *ks, bool idle, uint32_t budget);
 /* Frees a whole index without a grace period (shutdown). */
 struct keyspace;
 void retire_index_now(struct keyspace *k, uint64_t root);

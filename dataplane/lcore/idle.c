@@ -17,7 +17,8 @@ struct idle {
     int epoll_fd;
     int port_fd; /* in the epoll set; -1: none */
     uint32_t port_fd_generation;
-    uint64_t idle_since_us; /* 0: the last round had work */
+    uint64_t idle_since_us;  /* 0: the last round had work */
+    uint64_t handed_over_us; /* when partial batches of retired memory last were */
 };
 
 struct idle *idle_new(struct lcore *l)
@@ -78,6 +79,11 @@ static void idle_sleep(struct idle *i, uint64_t timeout_us)
 {
     struct lcore *l = i->lcore;
     struct port_queue *q = l->config.queue;
+    /* Not before every short sleep: each batch wakes liburcu's thread. */
+    if (l->worker.now_us - i->handed_over_us >= IDLE_HAND_OVER_US) {
+        i->handed_over_us = l->worker.now_us;
+        (void)ks_reclaim(l->worker.ks, true, 0);
+    }
     /* Announce sleep first, then look once more: whoever posts after the look sees the flag and
      * writes the eventfd (the fence is in mailbox_sleep_begin()). */
     if (!mailbox_sleep_begin(&l->worker.mailbox))

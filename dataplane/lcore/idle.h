@@ -11,6 +11,7 @@
 #define IDLE_POLL_US 20  /* plain polling after the last work */
 #define IDLE_PAUSE_US 50 /* then polling with pauses */
 #define IDLE_SLEEP_MAX_US 100000
+#define IDLE_HAND_OVER_US 50000 /* partial batches of retired memory go to RCU this often */
 
 struct idle *idle_new(struct lcore *l); /* NULL: no epoll to be had */
 void idle_free(struct idle *i);

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "idle.h"
 #include "lcore.h"
+#include "link_stream.h"
 #include "log.h"
 #include "session.h"
 #include "steer.h"
@@ -122,6 +123,7 @@ static void lcore_free_steered(struct lcore *l)
 void lcore_free(struct lcore *l)
 {
     session_reap(&l->worker);
+    link_streams_free(l);
     if (l->tcp != NULL)
         tcp_free(l->tcp);
     session_reap(&l->worker);

@@ -16,6 +16,7 @@ struct rte_ring;
 struct session;
 struct batch;
 struct idle;
+struct link_stream;
 
 struct lcore_config {
     unsigned id;
@@ -39,6 +40,7 @@ struct lcore {
     struct batch *batch;
     struct idle *idle;
     struct session *ready_head, *ready_tail; /* sessions with bytes to parse */
+    struct link_stream *link_streams;        /* link_stream.h: all of this lcore */
     uint64_t cron_due_us;
     uint64_t wall_read_us;
     uint64_t keepalive_s; /* as last told to TCP */

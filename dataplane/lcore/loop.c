@@ -4,6 +4,7 @@
 #include "idle.h"
 #include "job.h"
 #include "lcore.h"
+#include "link_stream.h"
 #include "log.h"
 #include "metrics.h"
 #include "qsbr.h"
@@ -142,7 +143,7 @@ bool lcore_round(struct lcore *l)
         stage_end(l, cycles_commands);
     lcore_send(l, work);
     work |= l->ready_head != NULL || tcp_flush_pending(l->tcp);
-    work |= ks_reclaim(l->worker.ks, !work, RECLAIM_BUDGET);
+    work |= ks_reclaim(l->worker.ks, false, RECLAIM_BUDGET) == KS_RECLAIM_MORE;
     qsbr_quiescent();
     metric_inc(lcore_loops);
     if (work) {
@@ -173,6 +174,7 @@ static void lcore_wind_down(struct lcore *l)
 {
     tcp_unlisten(l->tcp, l->config.tcp_port);
     session_each(&l->worker, lcore_end_session, NULL);
+    link_streams_end(l);
     uint64_t until_us = clock_now_us() + CLOSE_WAIT_US;
     do {
         (void)lcore_round(l);
