@@ -16,6 +16,7 @@ enum admin_kind {
     ADMIN_SHUTDOWN,
     ADMIN_MEMORY_PURGE,
     ADMIN_MALLOC_STATS, /* text: the allocator's report */
+    ADMIN_PEER_PING,    /* words: address, port; text: how long its answer took */
 };
 
 #define ADMIN_ERROR_SIZE 512

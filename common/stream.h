@@ -1,22 +1,25 @@
 /* The byte stream under a session or a control-plane link: TCP, a unix socket pumped by the control
- * thread, or memory in tests. The transport embeds struct stream; the user sees only this.
+ * thread, TCP pumped by an lcore, or memory in tests. The transport embeds struct stream; the user
+ * sees only this.
  *
- * Owner: the lcore that the stream lives on; all calls both ways happen there. Received bytes stay
- * where they arrived until consumed, so that a command is parsed and executed in place. */
+ * Owner: the thread that the stream lives on, an lcore or, for links, the control thread; all calls
+ * both ways happen there. Received bytes stay where they arrived until consumed, so that a command
+ * is parsed and executed in place. */
 #pragma once
 #include "outbuf.h"
 #include "slice.h"
 
 struct stream;
 
-enum stream_kind { STREAM_TCP, STREAM_UNIX, STREAM_MEMORY };
+enum stream_kind { STREAM_TCP, STREAM_UNIX, STREAM_MEMORY, STREAM_LINK };
 
 enum stream_end {
-    STREAM_END_CLOSED,  /* both sides closed in order */
-    STREAM_END_RESET,   /* the peer reset it */
-    STREAM_END_TIMEOUT, /* retransmissions, keepalive or connect gave up */
-    STREAM_END_REFUSED, /* connect: no listener, or unreachable */
-    STREAM_END_ABORTED, /* we aborted it, or ran out of memory for it */
+    STREAM_END_CLOSED,      /* both sides closed in order */
+    STREAM_END_RESET,       /* the peer reset it */
+    STREAM_END_TIMEOUT,     /* retransmissions, keepalive or connect gave up */
+    STREAM_END_REFUSED,     /* connect: no listener, or unreachable */
+    STREAM_END_ABORTED,     /* we aborted it, or ran out of memory for it */
+    STREAM_END_UNREACHABLE, /* links: no route, or nobody has the address */
 };
 
 /* What the transport does for the user. */

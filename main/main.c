@@ -11,6 +11,7 @@
 #include "config_file.h"
 #include "control.h"
 #include "keyhash.h"
+#include "link_stream.h"
 #include "log.h"
 #include "machine.h"
 #include "metrics.h"
@@ -189,6 +190,7 @@ static int node_run(const char *config_path)
     char err[MACHINE_ERROR_SIZE];
     struct control_options options = {.config_path = config_path,
                                       .unix_lcore_run = unix_stream_mail,
+                                      .link_lcore_run = link_stream_mail,
                                       .stopping = on_stopping,
                                       .stopped = on_stopped,
                                       .tick = on_tick,

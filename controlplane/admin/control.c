@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "config.h"
 #include "control_serve.h"
+#include "links.h"
 #include "log.h"
 #include "metrics.h"
 #include "qsbr.h"
@@ -111,6 +112,7 @@ struct control *control_new(const struct control_options *options, char err[CONT
     c->signal_source.ready = signal_ready;
     c->mailbox.event_fd = c->signal_fd = c->epoll_fd = -1;
     control_server_init(&c->server, c, options->config_path);
+    c->server.links = links_new(&c->mailbox, options->link_lcore_run);
     if (control_open(c, err))
         return c;
     control_free(c);
@@ -140,6 +142,8 @@ void control_free(struct control *c)
     if (!c)
         return;
     unix_pump_free(c->pump);
+    c->server.ending = true;
+    links_free(c->server.links);
     control_server_fini(&c->server);
     if (c->epoll_fd >= 0)
         close(c->epoll_fd);
@@ -173,6 +177,7 @@ static void control_tick(struct control *c, uint64_t now_us)
     c->tick_due_us = now_us + CONTROL_TICK_US;
     if (c->pump)
         unix_pump_tick(c->pump, now_us);
+    links_tick(c->server.links, now_us);
     if (c->options.tick)
         c->options.tick(c->options.arg, now_us);
 }
@@ -202,6 +207,7 @@ void control_run(struct control *c)
 {
     if (c->pump && c->lcore_count > 0)
         unix_pump_start(c->pump, c->lcores, c->lcore_count);
+    links_start(c->server.links, c->lcores, c->lcore_count);
     while (true) {
         uint64_t now_us = clock_now_us();
         bool over = control_is_over(c, now_us);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "admin_mail.h"
+#include "link_mail.h"
 #include "mailbox.h"
 #include "unix_mail.h"
 
@@ -21,6 +22,9 @@ struct control_options {
     /* Runs on an lcore for each mail of the unix pump: unix_stream_mail() of
      * dataplane/session/unix_stream.h. */
     void (*unix_lcore_run)(struct unix_link *link, struct unix_mail *mail, void *worker);
+    /* Runs on an lcore for each mail of a link: link_stream_mail() of
+     * dataplane/lcore/link_stream.h. */
+    void (*link_lcore_run)(struct link *link, struct link_mail *mail, void *worker);
     /* Once the end was asked for, on the control thread, with the reason ("SIGTERM", "SHUTDOWN"):
      * asks the lcores to end, without waiting. May be NULL. */
     void (*stopping)(void *arg, const char *why);
@@ -40,8 +44,8 @@ void control_signals_setup(void);
 struct control *control_new(const struct control_options *options, char err[CONTROL_ERROR_SIZE]);
 /* For struct node: where lcores post to. Lives until control_free(). */
 struct mailbox *control_mailbox(struct control *c);
-/* Before control_run(): the lcores' mailboxes, for clients of the unix socket; borrowed, and read
- * until control_run() has returned. */
+/* Before control_run(): the lcores' mailboxes, for clients of the unix socket and links; borrowed,
+ * and read until control_run() has returned. */
 void control_lcores_set(struct control *c, struct mailbox *const *lcores, unsigned lcore_count);
 /* Until a signal, SHUTDOWN or control_stop(); then until the lcores have ended, CONTROL_STOP_US at
  * most: clients get their last replies meanwhile. The caller is a QSBR reader (online), has its

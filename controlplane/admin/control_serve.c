@@ -10,6 +10,7 @@
 #include "control.h"
 #include "log.h"
 #include "metrics.h"
+#include "peer_ping.h"
 
 _Static_assert(ADMIN_ERROR_SIZE >= CONFIG_APPLY_ERROR_SIZE, "errors fit into the request");
 _Static_assert(ADMIN_ERROR_SIZE >= CONFIG_REWRITE_ERROR_SIZE, "errors fit into the request");
@@ -139,6 +140,8 @@ static enum admin_outcome serve(struct admin_server *admin, struct admin_request
     case ADMIN_MALLOC_STATS:
         request->text = allocator_report(&request->text_len);
         return ADMIN_DONE;
+    case ADMIN_PEER_PING:
+        return peer_ping_serve(server, request);
     }
     check_failed(__FILE__, __LINE__, "a kind of request that nobody serves");
 }

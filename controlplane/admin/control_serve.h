@@ -7,11 +7,14 @@
 #include "admin_mail.h"
 
 struct control;
+struct links;
 struct rewrite;
 
 struct control_server {
     struct admin_server admin; /* first */
     struct control *control;
+    struct links *links;
+    unsigned peer_lcore_next;        /* the next DEBUG PEER's */
     char *config_path;               /* "": no file */
     bool ending;                     /* requests are dropped: there is nobody to answer */
     struct rewrite *rewriting;       /* the helper's */

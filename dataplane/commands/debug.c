@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "admin_ask.h"
 #include "check.h"
 #include "digest.h"
 #include "families.h"
@@ -296,6 +297,12 @@ static void debug_error(struct call *c)
     reply_errorf(c->reply, "%.*s", shown, (const char *)c->argv[2].data);
 }
 
+/* The control thread connects through the NIC: what a later bus link does. */
+static void debug_peer(struct call *c)
+{
+    admin_ask(c, ADMIN_PEER_PING, c->argv + 2, 2);
+}
+
 static void debug_help(struct call *c)
 {
     static const char *const lines[] = {
@@ -309,6 +316,8 @@ static void debug_help(struct call *c)
         "    Write <message> into the log.",
         "OBJECT <key>",
         "    How <key> is held in memory.",
+        "PEER <address> <port>",
+        "    Connect to another node, send PING, and tell how long its answer took.",
         "POPULATE <count> [<prefix>] [<size>]",
         "    Make keys <prefix>:0 ... (default: key) with values of <size> bytes, where they do "
         "not",
@@ -335,6 +344,7 @@ static const struct {
     {"set-active-expire", debug_set_active_expire, 3, 3},
     {"log", debug_log, 3, 3},
     {"error", debug_error, 3, 3},
+    {"peer", debug_peer, 4, 4},
 };
 
 void cmd_debug(struct call *c)
