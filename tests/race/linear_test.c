@@ -1,16 +1,18 @@
 /* Real commands on several lcores, each a thread, descheduled at random: every history of replies
- * must be linearisable.
+ * must be linearisable, and what transactions keep must hold through long runs.
  *
- *   linear_test [--seed S] [--operations N] [--scenario I]   N: of all scenarios together
+ *   linear_test [--seed S] [--operations N] [--scenario I]   N: of all rounds; games do GAME_SHARE times as many
  *
  * The seed repeats what the clients ask and when they are hit; what the scheduler makes of it is its
  * own. SLOTWIRE_LONG=1: ten times more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "games.h"
 #include "rounds.h"
 
 #define OPERATIONS 360000
+#define GAME_SHARE 4
 #define FAULT_OPERATIONS 200000 /* at most, to find one fault */
 
 struct options {
@@ -18,18 +20,32 @@ struct options {
     int scenario; /* -1: all */
 };
 
+static void print_line(const char *name, uint64_t operations, uint64_t start_ns,
+                       const struct disturb_counts *hits, const char *end)
+{
+    printf("  %-34s %8llu operations in %6.1f s; descheduled %6llu times, %5llu with a lock%s\n", name,
+           (unsigned long long)operations, (double)(lane_now_ns() - start_ns) / 1e9,
+           (unsigned long long)hits->hits, (unsigned long long)hits->holding, end);
+    fflush(stdout);
+}
+
 static bool run_scenario(const struct options *o, unsigned index, uint64_t share)
 {
     struct rounds_result result;
     const struct rounds rounds = {.seed = o->seed + index, .operations_wanted = share};
     uint64_t start_ns = lane_now_ns();
     rounds_run(&scenarios[index], &rounds, &result);
-    printf("  %-34s %8llu operations in %6.1f s; descheduled %6llu times, %5llu with a lock%s\n",
-           scenarios[index].name, (unsigned long long)result.operations,
-           (double)(lane_now_ns() - start_ns) / 1e9, (unsigned long long)result.hits.hits,
-           (unsigned long long)result.hits.holding, result.violated ? ": NOT LINEARISABLE" : "");
-    fflush(stdout);
+    print_line(scenarios[index].name, result.operations, start_ns, &result.hits,
+               result.violated ? ": NOT LINEARISABLE" : "");
     return !result.violated;
+}
+
+static void run_game(const struct options *o, unsigned index, uint64_t share)
+{
+    struct game_result result;
+    uint64_t start_ns = lane_now_ns();
+    game_run(&games[index], o->seed + index, share, &result);
+    print_line(games[index].name, result.operations, start_ns, &result.hits, "");
 }
 
 /* Broken clients must be found; where all commands are used. */
@@ -80,5 +96,7 @@ int main(int argc, char **argv)
             good &= run_scenario(&o, i, o.operations / scenario_count);
     for (enum fault f = FAULT_NONE + 1; o.scenario < 0 && f < FAULTS; f++)
         good &= run_fault(&o, f);
+    for (unsigned i = 0; o.scenario < 0 && i < game_count; i++)
+        run_game(&o, i, GAME_SHARE * o.operations / game_count);
     return good ? 0 : 1;
 }
