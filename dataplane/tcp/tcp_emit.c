@@ -73,14 +73,20 @@ static uint32_t sack_put(const struct tcp *t, struct tcp_conn *c, uint8_t *p, ui
     return (uint32_t)tcp_options_put_sack(p, blocks, count);
 }
 
-static uint32_t options_put(struct tcp *t, struct tcp_conn *c, uint8_t *p)
+static bool sack_due(const struct tcp *t, const struct tcp_conn *c)
+{
+    return (c->flags & TCPF_SACK) && (c->ooo || dsack_due(t, c));
+}
+
+/* SACK blocks travel on bare ACKs only: beside a full payload they would break the MTU, and while
+ * something is out of order such ACKs are sent anyway. */
+static uint32_t options_put(struct tcp *t, struct tcp_conn *c, uint8_t *p, bool bare)
 {
     uint32_t len = 0;
     if (c->flags & TCPF_TS)
         len = (uint32_t)tcp_options_put_ts(p, ts_now(t, c), c->ts_recent);
-    if ((c->flags & TCPF_SACK) && (c->ooo || dsack_due(t, c)))
+    if (bare && sack_due(t, c))
         len += sack_put(t, c, p + len, TCP_OPTIONS_MAX - len);
-    c->flags &= ~(uint32_t)TCPF_DSACK;
     return len;
 }
 
@@ -116,7 +122,7 @@ static bool payload_put(struct tcp *t, struct tcp_conn *c, struct rte_mbuf *m,
 
 static void acknowledged(struct tcp_conn *c)
 {
-    c->flags &= ~(uint32_t)(TCPF_ACK_NOW | TCPF_ACK_LATER);
+    c->flags &= ~(uint32_t)(TCPF_ACK_NOW | TCPF_ACK_LATER | TCPF_DSACK);
     c->last_ack_sent = c->rcv_nxt;
     tcp_timer_disarm(c, TCP_TIMER_ACK);
 }
@@ -139,7 +145,8 @@ bool tcp_emit(struct tcp *t, struct tcp_conn *c, const struct tcp_emit *e)
                          .ack = c->rcv_nxt,
                          .window = window_take(t, c),
                          .flags = e->flags | FLAG_ACK};
-    header_put(m, &b, options_put(t, c, rte_pktmbuf_mtod_offset(m, uint8_t *, HEADER_LEN)));
+    header_put(m, &b,
+               options_put(t, c, rte_pktmbuf_mtod_offset(m, uint8_t *, HEADER_LEN), e->len == 0));
     if (e->len) {
         if (!payload_put(t, c, m, e)) {
             rte_pktmbuf_free(m);
@@ -149,7 +156,8 @@ bool tcp_emit(struct tcp *t, struct tcp_conn *c, const struct tcp_emit *e)
         m->tso_segsz = e->len > tcp_payload_max(c) ? (uint16_t)tcp_payload_max(c) : 0;
         t->stats.bytes_out += e->len;
     }
-    acknowledged(c);
+    if (e->len == 0 || !sack_due(t, c))
+        acknowledged(c);
     send(t, c, m);
     return true;
 }

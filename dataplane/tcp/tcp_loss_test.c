@@ -64,6 +64,19 @@ static void test_row26_no_sack_unless_negotiated(void **state)
     EXPECT(.seq = 1, .ack = 1);
 }
 
+static void test_row26_blocks_never_push_data_over_the_mtu(void **state)
+{
+    T.peer.ts_on = true;
+    open_sack();
+    SEND_BURST(.seq = 101, .ack = 1, .len = 10);
+    SEND_BURST(.seq = 201, .ack = 1, .len = 10);
+    WRITE_PATTERN(2000);
+    EXPECT(.seq = 1, .ack = 1, .len = 1448);
+    EXPECT(.seq = 1449, .ack = 1, .len = 552);
+    EXPECT(.seq = 2001, .ack = 1, .sack_count = 2, .sack = {{201, 211}, {101, 111}});
+    EXPECT_NONE();
+}
+
 static void test_row27_dsack_for_old_data(void **state)
 {
     open_sack();
@@ -443,6 +456,7 @@ int main(void)
         TCP_TEST(test_row26_sack_newest_block_first),
         TCP_TEST(test_row26_at_most_three_blocks_with_timestamps),
         TCP_TEST(test_row26_no_sack_unless_negotiated),
+        TCP_TEST(test_row26_blocks_never_push_data_over_the_mtu),
         TCP_TEST(test_row27_dsack_for_old_data),
         TCP_TEST(test_row27_dsack_inside_a_block),
         TCP_TEST(test_row28_blocks_outside_of_flight_are_ignored),

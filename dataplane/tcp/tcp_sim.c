@@ -210,11 +210,21 @@ static void blank_options(const struct sim *s, uint8_t *frame, uint32_t len)
     tcp[17] = (uint8_t)sum;
 }
 
+/* No segment on the wire may be larger than the MTU. */
+static void check_size(const struct sim_node *n, const struct rte_mbuf *m)
+{
+    bool cut = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+    uint32_t payload = m->pkt_len - m->l2_len - m->l3_len - m->l4_len;
+    uint32_t piece = cut ? m->tso_segsz : payload;
+    CHECK(piece + m->l3_len + m->l4_len <= n->config.mtu || m->l4_len == 0);
+}
+
 static void link_collect(struct sim *s, struct sim_node *n)
 {
     static uint8_t bytes[66000];
     struct rte_mbuf *m;
     while ((m = test_port_take(&n->port)) != NULL) {
+        check_size(n, m);
         test_frame_complete(m);
         uint32_t len = test_frame_bytes(m, bytes, sizeof(bytes));
         rte_pktmbuf_free(m);
