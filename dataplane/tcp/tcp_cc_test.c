@@ -1,4 +1,4 @@
-/* Rows 35 and 36 of the list, NewReno by RFC 5681 and CUBIC by RFC 9438. */
+/* Rows 35 and 36 of README.md, NewReno by RFC 5681 and CUBIC by RFC 9438. */
 #include "test_cmocka.h"
 #include "tcp_cc.h"
 #include "tcp_limits.h"

@@ -1,4 +1,4 @@
-/* Rows 46 to 51 of the list: endings. */
+/* Rows 46 to 51 of README.md: endings. */
 #include "tcp_test.h"
 
 static void user_closes(void)

@@ -1,4 +1,4 @@
-/* Rows 1 to 12 of the list: opening connections. */
+/* Rows 1 to 12 of README.md: opening connections. */
 #include "tcp_test.h"
 #include <string.h>
 

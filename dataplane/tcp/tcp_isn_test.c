@@ -1,4 +1,4 @@
-/* Row 4 of the list: initial sequence numbers. */
+/* Row 4 of README.md: initial sequence numbers. */
 #include "test_cmocka.h"
 #include <string.h>
 #include "tcp_isn.h"

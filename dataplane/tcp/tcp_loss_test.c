@@ -1,4 +1,4 @@
-/* Rows 26 to 29 and 32 to 37 of the list: acknowledgements that tell of loss, and what follows. */
+/* Rows 26 to 29 and 32 to 37 of README.md: acknowledgements that tell of loss, and what follows. */
 #include "tcp_sack.h"
 #include "tcp_test.h"
 

@@ -1,4 +1,4 @@
-/* Row 62 of the list of bad input: options as a peer may send them. */
+/* Row 62 of the list of bad input in README.md: options as a peer may send them. */
 #include "test_cmocka.h"
 #include <string.h>
 #include "rng.h"

@@ -1,4 +1,4 @@
-/* Row 37 of the list: the pace of fast recovery (RFC 6937). */
+/* Row 37 of README.md: the pace of fast recovery (RFC 6937). */
 #include "test_cmocka.h"
 #include "tcp_prr.h"
 

@@ -1,4 +1,4 @@
-/* Row 32 of the list: RTT and RTO by RFC 6298. */
+/* Row 32 of README.md: RTT and RTO by RFC 6298. */
 #include "test_cmocka.h"
 #include "tcp_limits.h"
 #include "tcp_rtt.h"

@@ -18,7 +18,7 @@ struct tcp_sack_board {
 
 /* Not empty and inside (una, max]. */
 bool tcp_sack_block_valid(uint32_t una, uint32_t max, struct tcp_block block);
-/* One block of a received option; outside of (una, max] or empty: ignored (row of tcp.md: 28). The
+/* One block of a received option; outside of (una, max] or empty: ignored. The
  * bytes that were not known before. */
 uint32_t tcp_sack_add(struct tcp_sack_board *b, uint32_t una, uint32_t max, struct tcp_block block);
 /* The cumulative ACK moved to una. */

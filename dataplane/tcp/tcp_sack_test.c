@@ -1,4 +1,4 @@
-/* Rows 28 and 29 of the list: the scoreboard alone, also against a plain model of it. */
+/* Rows 28 and 29 of README.md: the scoreboard alone, also against a plain model of it. */
 #include "test_cmocka.h"
 #include <string.h>
 #include "check.h"

@@ -1,4 +1,4 @@
-/* Row 34 of the list: timers fire when they are due, and never otherwise. */
+/* Row 34 of README.md: timers fire when they are due, and never otherwise. */
 #include "tcp_test.h"
 #include <stdlib.h>
 

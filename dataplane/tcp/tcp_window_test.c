@@ -1,4 +1,4 @@
-/* Rows 30, 31, 41 to 45 and 55 of the list: windows, timestamps, the choice of ports. */
+/* Rows 30, 31, 41 to 45 and 55 of README.md: windows, timestamps, the choice of ports. */
 #include "tcp_test.h"
 
 #define MSS 1460u
