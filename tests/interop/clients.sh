@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Runs inside the lab: each client in turn.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
 host=10.77.0.1 socket=$1
 cli() { timeout 20 redis-cli -h $host "$@"; }
 
@@ -18,7 +17,7 @@ timeout 20 redis-cli -s "$socket" ping | grep -qx PONG
 [ "$(timeout 20 redis-cli -s "$socket" get k)" = v ]
 echo "== redis-benchmark"
 for p in 1 16; do
-  timeout 120 redis-benchmark -h $host -t set,get,incr,lpush,hset,sadd,mset -c 20 -n 20000 -P $p -q | tr '\r' '\n' | grep 'requests per second' | wc -l | grep -qx 7
+  timeout 120 redis-benchmark -h $host -t set,get,incr,lpush,hset,sadd,mset -c 20 -n 20000 -P $p -q | tr '\r' '\n' | grep -c 'requests per second' | grep -qx 7
 done
 echo "== hiredis"
 "$HIREDIS_CLIENT" $host 6379

@@ -6,6 +6,14 @@ export HIREDIS_CLIENT=$1
 export NODE_MODULES=${SLOTWIRE_BUILD:-$here/../../build}/interop
 mkdir -p "$NODE_MODULES"
 cp "$here"/package.json "$here"/package-lock.json "$here"/*.mjs "$NODE_MODULES"
-(cd "$NODE_MODULES" && [ -d node_modules/ioredis ] || npm ci --no-audit --no-fund --silent --prefix "$NODE_MODULES")
-SLOTWIRE_EXTRA="lcores 0-1;unixsocket /tmp/slotwire-interop-$$.sock" exec "$here/../lib/with_lab" 1 standalone \
-  bash "$here/clients.sh" "/tmp/slotwire-interop-$$.sock"
+# Once per lock file. The cache is here too: the home folder may be read-only.
+if ! cmp -s "$here/package-lock.json" "$NODE_MODULES/installed.json"; then
+  npm ci --no-audit --no-fund --loglevel=error --update-notifier=false --cache "$NODE_MODULES/cache" \
+    --prefix "$NODE_MODULES" < /dev/null
+  cp "$here/package-lock.json" "$NODE_MODULES/installed.json"
+fi
+export TEST_LAB=test-interop-$$
+socket=/tmp/slotwire-$TEST_LAB/s
+last_cpu=$(($(nproc) > 1 ? 1 : 0))
+SLOTWIRE_EXTRA="lcores 0-$last_cpu;unixsocket $socket" exec "$here/../lib/with_lab" 1 standalone \
+  bash "$here/clients.sh" "$socket"
