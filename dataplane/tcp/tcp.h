@@ -83,24 +83,17 @@ void tcp_stream_info(const struct stream *s, struct tcp_info *info);
 /* Peer and local endpoint. */
 void tcp_stream_tuple(const struct stream *s, struct flow_tuple *tuple);
 
-#define TCP_STATS                                                                                \
-    X(segments_in)                                                                               \
-    X(segments_out)                                                                              \
-    X(bytes_in)                                                                                  \
-    X(bytes_out)                                                                                 \
-    X(retransmitted_segments)                                                                    \
-    X(rto_fired)                                                                                 \
-    X(fast_retransmits)                                                                          \
-    X(dup_acks_in)                                                                               \
-    X(out_of_order_in)                                                                           \
-    X(out_of_window_in)                                                                          \
-    X(checksum_bad)                                                                              \
-    X(header_bad) X(resets_out) X(resets_in) X(challenge_acks) X(challenge_acks_limited)         \
-        X(syn_cookies_sent) X(syn_cookies_good) X(syn_cookies_bad) X(backlog_full) X(conns_full) \
-            X(accepts) X(connects) X(connect_failures) X(keepalive_drops) X(persist_probes)      \
-                X(ooo_drops) X(rx_memory_drops) X(paws_drops) X(time_wait_reused)                \
-                    X(time_wait_recycled) X(zero_window_out) X(pmtu_reduced) X(mbuf_failures)    \
-                        X(conns_open) X(conns_half_open) X(conns_time_wait)
+/* clang-format off */
+#define TCP_STATS \
+    X(segments_in) X(segments_out) X(bytes_in) X(bytes_out) X(retransmitted_segments) \
+    X(rto_fired) X(fast_retransmits) X(dup_acks_in) X(out_of_order_in) X(out_of_window_in) \
+    X(checksum_bad) X(header_bad) X(resets_out) X(resets_in) X(challenge_acks) \
+    X(challenge_acks_limited) X(syn_cookies_sent) X(syn_cookies_good) X(syn_cookies_bad) \
+    X(backlog_full) X(conns_full) X(accepts) X(connects) X(connect_failures) \
+    X(keepalive_drops) X(persist_probes) X(ooo_drops) X(rx_memory_drops) X(paws_drops) \
+    X(time_wait_reused) X(time_wait_recycled) X(zero_window_out) X(pmtu_reduced) \
+    X(mbuf_failures) X(conns_open) X(conns_half_open) X(conns_time_wait)
+/* clang-format on */
 
 struct tcp_stats {
 #define X(name) uint64_t name;

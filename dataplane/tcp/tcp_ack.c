@@ -147,7 +147,8 @@ static uint32_t sack_input(struct tcp_conn *c, const struct tcp_options *o)
             if (!tcp_sack_block_valid(c->snd_una, c->snd_max, o->sack[i]))
                 continue;
             c->board = malloc(sizeof(*c->board));
-            CHECK(c->board);
+            if (!c->board)
+                return 0; /* as if it had not been told */
             c->board->count = c->board->bytes = 0;
             tcp_prr_begin(&c->board->prr, 0);
             c->board->rtx_mark = c->snd_max;

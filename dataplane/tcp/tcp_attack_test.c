@@ -1,4 +1,4 @@
-/* Rows 13 to 17, 48, 54 and 56 of README.md: segments that try to disturb a connection. */
+/* Rows 13 to 17, 53, 54 and 56 of README.md: segments that try to disturb a connection. */
 #include "tcp_test.h"
 #include <string.h>
 

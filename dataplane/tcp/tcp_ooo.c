@@ -141,21 +141,24 @@ static void run_insert(struct tcp *t, struct tcp_ooo *o, uint32_t index, struct 
     account(t, o, (int32_t)s->len, (int32_t)r->mbufs);
 }
 
-static struct tcp_ooo *ooo_resize(struct tcp_ooo *o, uint32_t capacity)
+/* Room for that many runs. False: no memory, nothing has changed. */
+static bool ooo_resize(struct tcp_conn *c, uint32_t capacity)
 {
-    o = realloc(o, sizeof(*o) + capacity * sizeof(o->run[0]));
-    CHECK(o);
+    struct tcp_ooo *o = realloc(c->ooo, sizeof(*o) + capacity * sizeof(o->run[0]));
+    if (!o)
+        return false;
+    if (!c->ooo)
+        o->count = o->bytes = o->mbufs = o->recent_count = 0;
     o->capacity = capacity;
-    return o;
+    c->ooo = o;
+    return true;
 }
 
 static bool room_for_run(struct tcp_conn *c)
 {
-    if (c->ooo->count == TCP_OOO_RUNS_MAX)
-        return false;
-    if (c->ooo->count == c->ooo->capacity)
-        c->ooo = ooo_resize(c->ooo, 2 * c->ooo->capacity);
-    return true;
+    if (c->ooo->count < c->ooo->capacity)
+        return true;
+    return c->ooo->count < TCP_OOO_RUNS_MAX && ooo_resize(c, 2 * c->ooo->capacity);
 }
 
 /* The segment lies between run next - 1 and run next. False: no room for another run. */
@@ -179,12 +182,8 @@ static bool place(struct tcp *t, struct tcp_conn *c, uint32_t next, struct tcp_s
 void tcp_ooo_add(struct tcp *t, struct tcp_conn *c, struct tcp_segment *s)
 {
     t->stats.out_of_order_in++;
-    if (!c->ooo) {
-        c->ooo = ooo_resize(NULL, TCP_OOO_RUNS_FIRST);
-        c->ooo->count = c->ooo->bytes = c->ooo->mbufs = c->ooo->recent_count = 0;
-    }
     bool kept = false;
-    if (ooo_admit(t, c->ooo, s)) {
+    if ((c->ooo || ooo_resize(c, TCP_OOO_RUNS_FIRST)) && ooo_admit(t, c->ooo, s)) {
         int next = trim_against_runs(t, c, s);
         kept = next >= 0 && place(t, c, (uint32_t)next, s);
         t->stats.ooo_drops += next >= 0 && !kept;

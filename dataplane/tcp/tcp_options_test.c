@@ -1,4 +1,4 @@
-/* Row 62 of the list of bad input in README.md: options as a peer may send them. */
+/* Options as a peer may send them, well-formed or not. */
 #include "test_cmocka.h"
 #include <string.h>
 #include "rng.h"

@@ -66,6 +66,33 @@ static void test_no_large_frames_without_chains(void **state)
     EXPECT(.seq = 1 + MSS, .ack = 1, .len = MSS);
 }
 
+static void test_jumbo_frames(void **state)
+{
+    T.peer.mss = 9000;
+    tcp_test_start(PORT_TX_MULTI_SEG);
+    T.net.nif->config.mtu = 9000;
+    SEND(.flags = SYN, .mss = 9000);
+    EXPECT(.flags = SYN | ACK, .ack = 1, .mss = 8960);
+    SEND(.seq = 1, .ack = 1);
+    WRITE_PATTERN(10000);
+    EXPECT(.seq = 1, .ack = 1, .len = 8960);
+    EXPECT(.seq = 8961, .ack = 1, .len = 1040);
+}
+
+static void test_jumbo_frames_without_chains_fit_one_mbuf(void **state)
+{
+    tcp_test_start(0);
+    T.net.nif->config.mtu = 9000;
+    SEND(.flags = SYN, .mss = 9000);
+    EXPECT(.flags = SYN | ACK, .ack = 1, .mss = 8960);
+    SEND(.seq = 1, .ack = 1);
+    WRITE_PATTERN(5000);
+    uint32_t got = 0;
+    for (; test_port_take_segment(&T.net.port, &T.last); got += T.last.data_len)
+        assert_true(T.last.data_len <= 2048);
+    assert_int_equal(got, 5000);
+}
+
 static struct rte_mbuf *taken[TEST_PORT_BUFFERS];
 static uint32_t taken_count;
 
@@ -178,6 +205,8 @@ int main(void)
         TCP_TEST(test_large_frames_on_ports_that_cut_them),
         TCP_TEST(test_large_frames_have_room_for_timestamps),
         TCP_TEST(test_no_large_frames_without_chains),
+        TCP_TEST(test_jumbo_frames),
+        TCP_TEST(test_jumbo_frames_without_chains_fit_one_mbuf),
         TCP_TEST(test_empty_pool_delays_and_loses_nothing),
         TCP_TEST(test_empty_pool_at_every_step_of_a_connection),
         TCP_TEST(test_port_that_takes_nothing_is_a_lossy_link),

@@ -1,4 +1,4 @@
-/* Rows 17 to 25, 57 and 58 of README.md: receiving. */
+/* Rows 17 to 25, 52 and 58 of README.md: receiving. */
 #include "tcp_test.h"
 #include <string.h>
 
