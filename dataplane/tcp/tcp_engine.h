@@ -51,6 +51,7 @@ struct tcp {
     const struct tcp_cc_ops *cc;
     struct rng rng;
     uint64_t now_us, now_ms;
+    uint64_t timers_ms; /* tcp_timers() has run all that was due then */
 
     /* Pool: never moves, pages are touched as connections come; numbers are reused last in, first
      * out. */

@@ -153,9 +153,16 @@ void tcp_timers(struct tcp *t, uint32_t max)
     tcp_clock(t);
     keepalive_sweep(t);
     tcp_time_wait_expire(t, max);
-    struct tcp_conn *c;
-    for (uint32_t i = 0; i < max && (c = tcp_wheel_take_due(t, t->now_ms)) != NULL; i++)
-        conn_timers(t, c);
+    /* The wheel has a millisecond's grain: once per millisecond is enough, and most rounds of the
+     * loop are shorter. */
+    if (t->timers_ms != t->now_ms) {
+        uint32_t i = 0;
+        struct tcp_conn *c;
+        for (; i < max && (c = tcp_wheel_take_due(t, t->now_ms)) != NULL; i++)
+            conn_timers(t, c);
+        if (i < max)
+            t->timers_ms = t->now_ms;
+    }
     tcp_deliver(t);
 }
 
