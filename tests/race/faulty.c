@@ -31,7 +31,8 @@ static void step(struct lane *l, const struct command_call *c, struct operation 
 }
 
 /* The call with only its key number i, as another kind of command. */
-static struct command_call with_key(const struct command_call *c, enum command_kind kind, unsigned i)
+static struct command_call with_key(const struct command_call *c, enum command_kind kind,
+                                    unsigned i)
 {
     struct command_call one = {.kind = kind, .key_count = 1, .keys = {c->keys[i]}};
     memcpy(one.values[0], c->values[i], sizeof(one.values[0]));

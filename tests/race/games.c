@@ -332,13 +332,12 @@ static void flush(struct play *p, struct lane *l)
 typedef void (*move_fn)(struct play *p, struct lane *l);
 
 static const move_fn steady_moves[] = {
-    pair_write, pair_write, pair_read, pair_stare,   single_stare, transfer,  audit,
-    increment,  swap,       shuttle,   shuttle_read, wander,       move_bead, count_beads,
-    expire,
+    pair_write, pair_write, pair_read,    pair_stare, single_stare, transfer,    audit,  increment,
+    swap,       shuttle,    shuttle_read, wander,     move_bead,    count_beads, expire,
 };
 static const move_fn flushing_moves[] = {
-    pair_write, pair_write, pair_write, pair_write, pair_read,    pair_stare,
-    pair_stare, pair_stare, pair_stare, pair_stare, single_stare, expire, flush,
+    pair_write, pair_write, pair_write, pair_write,   pair_read, pair_stare, pair_stare,
+    pair_stare, pair_stare, pair_stare, single_stare, expire,    flush,
 };
 
 /* ---- playing ---- */

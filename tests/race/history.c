@@ -106,8 +106,8 @@ static void print_command(const struct command_call *c, FILE *to)
 static void print_operation(unsigned thread, const struct operation *o, uint64_t base_ns, FILE *to)
 {
     fprintf(to, "  thread %u  %9llu..%9llu ns %s", thread,
-            (unsigned long long)(o->began_ns - base_ns), (unsigned long long)(o->ended_ns - base_ns),
-            o->exec ? " MULTI" : "");
+            (unsigned long long)(o->began_ns - base_ns),
+            (unsigned long long)(o->ended_ns - base_ns), o->exec ? " MULTI" : "");
     for (unsigned i = 0; i < o->command_count; i++)
         print_command(&o->commands[i], to);
     fprintf(to, "  ->");

@@ -1,6 +1,7 @@
 /* Histories of operations on one set of keys, and the question whether some order of them, in which
- * an operation that had ended before another began comes first, explains every reply: linearisability,
- * decided by the search of Wing and Gong with memoised states (Lowe: Testing for linearizability). */
+ * an operation that had ended before another began comes first, explains every reply:
+ * linearisability, decided by the search of Wing and Gong with memoised states (Lowe: Testing for
+ * linearizability). */
 #pragma once
 #include <stdio.h>
 #include "model.h"

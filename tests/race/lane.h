@@ -1,5 +1,5 @@
-/* An lcore on a thread of its own with one client, and what all tests with such threads need. Owner:
- * the lane's thread between lane_begin() and lane_end(). */
+/* An lcore on a thread of its own with one client, and what all tests with such threads need.
+ * Owner: the lane's thread between lane_begin() and lane_end(). */
 #pragma once
 #include <pthread.h>
 #include "disturb.h"

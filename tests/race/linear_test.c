@@ -1,10 +1,11 @@
 /* Real commands on several lcores, each a thread, descheduled at random: every history of replies
  * must be linearisable, and what transactions keep must hold through long runs.
  *
- *   linear_test [--seed S] [--operations N] [--scenario I]   N: of all rounds; games do GAME_SHARE times as many
+ *   linear_test [--seed S] [--operations N] [--scenario I]   N: of all rounds; games do GAME_SHARE
+ * times as many
  *
- * The seed repeats what the clients ask and when they are hit; what the scheduler makes of it is its
- * own. SLOTWIRE_LONG=1: ten times more. */
+ * The seed repeats what the clients ask and when they are hit; what the scheduler makes of it is
+ * its own. SLOTWIRE_LONG=1: ten times more. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,8 @@ struct options {
 static void print_line(const char *name, uint64_t operations, uint64_t start_ns,
                        const struct disturb_counts *hits, const char *end)
 {
-    printf("  %-34s %8llu operations in %6.1f s; descheduled %6llu times, %5llu with a lock%s\n", name,
-           (unsigned long long)operations, (double)(lane_now_ns() - start_ns) / 1e9,
+    printf("  %-34s %8llu operations in %6.1f s; descheduled %6llu times, %5llu with a lock%s\n",
+           name, (unsigned long long)operations, (double)(lane_now_ns() - start_ns) / 1e9,
            (unsigned long long)hits->hits, (unsigned long long)hits->holding, end);
     fflush(stdout);
 }

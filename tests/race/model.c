@@ -33,11 +33,11 @@ size_t model_text_bytes(const char *text)
 const char *command_kind_name(enum command_kind kind)
 {
     static const char *const names[COMMAND_KINDS] = {
-        [GET] = "GET",       [STRLEN] = "STRLEN", [MGET] = "MGET",         [EXISTS] = "EXISTS",
-        [SET] = "SET",       [SET_PX] = "SET",    [SETNX] = "SETNX",       [GETSET] = "GETSET",
-        [MSET] = "MSET",     [MSETNX] = "MSETNX", [INCR] = "INCR",         [APPEND] = "APPEND",
-        [DEL] = "DEL",       [GETDEL] = "GETDEL", [RENAME] = "RENAME",     [COPY_REPLACE] = "COPY",
-        [WATCH] = "WATCH",   [FLUSHALL] = "FLUSHALL",
+        [GET] = "GET",     [STRLEN] = "STRLEN",     [MGET] = "MGET",     [EXISTS] = "EXISTS",
+        [SET] = "SET",     [SET_PX] = "SET",        [SETNX] = "SETNX",   [GETSET] = "GETSET",
+        [MSET] = "MSET",   [MSETNX] = "MSETNX",     [INCR] = "INCR",     [APPEND] = "APPEND",
+        [DEL] = "DEL",     [GETDEL] = "GETDEL",     [RENAME] = "RENAME", [COPY_REPLACE] = "COPY",
+        [WATCH] = "WATCH", [FLUSHALL] = "FLUSHALL",
     };
     return names[kind];
 }

@@ -20,7 +20,8 @@ struct run {
     bool flush;
     bool expires; /* a key may have an expiry after this round */
     uint64_t next_value;
-    /* The lanes meet here before and after a round: they sleep until all have come, then all run off at once. */
+    /* The lanes meet here before and after a round: they sleep until all have come, then all run
+     * off at once. */
     pthread_barrier_t barrier;
     _Atomic(uint64_t) started;
     _Atomic(bool) stop;
@@ -269,7 +270,7 @@ void rounds_run(const struct scenario *s, const struct rounds *r, struct rounds_
     CHECK(s->operations <= HISTORY_OPERATIONS_MAX && s->keys <= HISTORY_OPERATIONS_MAX);
     CHECK(pthread_barrier_init(&run.barrier, NULL, s->lanes) == 0);
     const struct race_plan plan = {
-        .places = s->places,
+        .places = *s->places,
         .one_cpu = s->one_cpu,
         .lane_count = s->lanes + 1,
         .seed = r->seed,

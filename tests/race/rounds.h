@@ -1,6 +1,6 @@
-/* Rounds: the lanes meet, each does a few random operations at the same time as the others, then the
- * history and what is stored in the end are checked, and all meet again. Short histories keep the
- * search for an order small; what a round leaves behind is where the next one starts. */
+/* Rounds: the lanes meet, each does a few random operations at the same time as the others, then
+ * the history and what is stored in the end are checked, and all meet again. Short histories keep
+ * the search for an order small; what a round leaves behind is where the next one starts. */
 #pragma once
 #include "disturb.h"
 #include "faulty.h"
@@ -8,15 +8,15 @@
 
 struct scenario {
     const char *name;
-    struct places places;
+    const struct places *places;
     unsigned lanes;      /* that are checked; one more churns the slots */
     unsigned operations; /* of each in a round */
     unsigned keys;
     bool one_cpu;
-    bool long_values;                /* most values are over FILL_BYTES */
-    uint8_t weights[COMMAND_KINDS];  /* how often, against the others */
-    uint8_t exec_percent;            /* of operations are transactions */
-    uint8_t flush_per_thousand;      /* rounds have a FLUSHALL */
+    bool long_values;           /* most values are over FILL_BYTES */
+    const uint8_t *weights;     /* of COMMAND_KINDS: how often, against the others */
+    uint8_t exec_percent;       /* of operations are transactions */
+    uint8_t flush_per_thousand; /* rounds have a FLUSHALL */
 };
 
 extern const struct scenario scenarios[];
@@ -34,5 +34,6 @@ struct rounds_result {
     bool violated;
 };
 
-/* Stops at the first history that is not linearisable, which it prints unless a fault was wanted. */
+/* Stops at the first history that is not linearisable, which it prints unless a fault was wanted.
+ */
 void rounds_run(const struct scenario *s, const struct rounds *r, struct rounds_result *result);
