@@ -11,8 +11,8 @@
 
 /* ---- looking ahead ---- */
 
-void command_prefetch_bucket(struct worker *w, const struct slice *argv, uint32_t argc,
-                             struct command_hint *hint)
+void command_prefetch_slot(struct worker *w, const struct slice *argv, uint32_t argc,
+                           struct command_hint *hint)
 {
     w->tsc = 0; /* a new burst: the first command starts its own clock */
     hint->has_key = false;
@@ -24,7 +24,13 @@ void command_prefetch_bucket(struct worker *w, const struct slice *argv, uint32_
         return;
     hint->key = key_of(argv[spec->begin]);
     hint->has_key = true;
-    ks_prefetch_bucket(w->ks, &hint->key);
+    ks_prefetch_slot(w->ks, &hint->key, (hint->command->flags & CMD_WRITE) != 0);
+}
+
+void command_prefetch_bucket(struct worker *w, const struct command_hint *hint)
+{
+    if (hint->has_key)
+        ks_prefetch_bucket(w->ks, &hint->key);
 }
 
 void command_prefetch_entry(struct worker *w, const struct command_hint *hint)
@@ -110,9 +116,13 @@ void command_run(struct call *c)
 
 static uint64_t cycles_to_us(uint64_t cycles)
 {
-    static uint64_t factor; /* us per cycle << 40; the same for all lcores */
-    if (likely_false(!factor))
+    /* us per cycle << 40. Whoever finds it missing stores the same value: relaxed. */
+    static _Atomic(uint64_t) known;
+    uint64_t factor = atomic_load_explicit(&known, memory_order_relaxed);
+    if (likely_false(!factor)) {
         factor = (uint64_t)((double)(UINT64_C(1) << 40) * 1e6 / (double)clock_tsc_hz());
+        atomic_store_explicit(&known, factor, memory_order_relaxed);
+    }
     return (uint64_t)((unsigned __int128)cycles * factor >> 40);
 }
 

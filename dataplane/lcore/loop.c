@@ -27,11 +27,12 @@ static void lcore_read_clocks(struct lcore *l)
     l->worker.now_us = now_us;
     l->net->now_us = now_us;
     atomic_store_explicit(&l->heartbeat_us, now_us, memory_order_relaxed);
-    if (now_us - l->wall_read_us >= WALL_READ_US) {
+    /* Another lcore may have moved the node's clock on: what it has seen expired is expired here. */
+    bool due = now_us - l->wall_read_us >= WALL_READ_US;
+    if (due)
         l->wall_read_us = now_us;
-        l->worker.now_ms = clock_wall_refresh_ms();
-        l->worker.ks->now_ms = l->worker.now_ms;
-    }
+    l->worker.now_ms = due ? clock_wall_refresh_ms() : clock_wall_ms();
+    l->worker.ks->now_ms = l->worker.now_ms;
 }
 
 /* Books the cycles since the last call on a stage's counter. */
