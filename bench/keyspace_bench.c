@@ -121,7 +121,7 @@ static void burst_run(struct bench *b, const struct key *keys, bool prefetch, be
     for (unsigned i = 0; prefetch && i < BURST; i++) {
         ks_prefetch_bucket(b->ks, &keys[i]);
         if (op == put)
-            ks_prefetch_lock(b->ks, &keys[i]);
+            ks_prefetch_slot(b->ks, &keys[i], true);
     }
     for (unsigned i = 0; prefetch && i < BURST; i++)
         ks_prefetch_entry(b->ks, &keys[i]);

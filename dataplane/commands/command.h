@@ -185,10 +185,12 @@ struct command_hint {
     struct key key;                /* the first key, when has_key */
     bool has_key;
 };
-/* Before a burst executes: looks the command up, hashes its first key, prefetches the bucket; then
- * the entry. Results of the prefetches are hints only (design-dataplane, rule 11). */
-void command_prefetch_bucket(struct worker *w, const struct slice *argv, uint32_t argc,
-                             struct command_hint *hint);
+/* Before a burst executes, each for all of its commands: looks the command up, hashes its first key
+ * and prefetches the slot; then the bucket; then the entry. Results of the prefetches are hints
+ * only (design-dataplane, rule 11). */
+void command_prefetch_slot(struct worker *w, const struct slice *argv, uint32_t argc,
+                           struct command_hint *hint);
+void command_prefetch_bucket(struct worker *w, const struct command_hint *hint);
 void command_prefetch_entry(struct worker *w, const struct command_hint *hint);
 /* Executes one parsed command of a session: arity, authentication, MULTI queue, maxmemory, pause,
  * locks, statistics, slow log; the reply goes to the session's stream. hint may be NULL. When it

@@ -120,7 +120,8 @@ static void serve(struct session *s)
         if (r == RESP_INVALID || r == RESP_MORE)
             break;
         if (r == RESP_COMMAND) {
-            command_prefetch_bucket(s->worker, cmd.argv, cmd.argc, &hint);
+            command_prefetch_slot(s->worker, cmd.argv, cmd.argc, &hint);
+            command_prefetch_bucket(s->worker, &hint);
             command_prefetch_entry(s->worker, &hint);
             command_execute(s, cmd.argv, cmd.argc, &hint);
             if (s->flags & SESSION_PAUSED)

@@ -58,10 +58,11 @@ struct ks *ks_new(struct keyspace *k, unsigned index, uint64_t seed);
 void ks_free(struct ks *ks);
 
 /* ---- prefetch: hints only, any garbage is harmless ---- */
+/* First the slot (lock: its writer's line too), then the bucket, then the entry, each a burst of
+ * keys behind the other. */
+void ks_prefetch_slot(const struct ks *ks, const struct key *key, bool lock);
 void ks_prefetch_bucket(const struct ks *ks, const struct key *key);
 void ks_prefetch_entry(const struct ks *ks, const struct key *key);
-/* For a command that will lock the slot: with the bucket. */
-void ks_prefetch_lock(const struct ks *ks, const struct key *key);
 
 /* ---- reading ---- */
 enum ks_read_flags { KS_READ_NO_TOUCH = 1 /* no LRU/LFU update */, KS_READ_NO_STATS = 2 };

@@ -47,9 +47,11 @@ void ks_prefetch_bucket(const struct ks *ks, const struct key *key)
         __builtin_prefetch(index_locate(root, key->hash, &depth));
 }
 
-void ks_prefetch_lock(const struct ks *ks, const struct key *key)
+void ks_prefetch_slot(const struct ks *ks, const struct key *key, bool lock)
 {
-    __builtin_prefetch(&ks->shared->writes[key->slot], 1);
+    __builtin_prefetch(&ks->shared->reads[key->slot]);
+    if (lock)
+        __builtin_prefetch(&ks->shared->writes[key->slot], 1);
 }
 
 void ks_prefetch_entry(const struct ks *ks, const struct key *key)

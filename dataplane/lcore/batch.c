@@ -95,11 +95,12 @@ static void batch_hold(struct batch_input *in, size_t from)
 static uint32_t batch_execute(struct lcore *l, struct batch *b)
 {
     for (uint32_t i = 0; i < b->item_count; i++)
-        command_prefetch_bucket(&l->worker, b->items[i].argv, b->items[i].argc, &b->items[i].hint);
+        command_prefetch_slot(&l->worker, b->items[i].argv, b->items[i].argc, &b->items[i].hint);
+    for (uint32_t i = 0; i < b->item_count; i++)
+        command_prefetch_bucket(&l->worker, &b->items[i].hint);
     for (uint32_t i = 0; i < b->item_count; i++)
         command_prefetch_entry(&l->worker, &b->items[i].hint);
     uint32_t executed = 0;
-    l->worker.tsc = 0; /* the first command's duration begins now */
     for (uint32_t i = 0; i < b->item_count; i++) {
         struct batch_item *item = &b->items[i];
         struct session *s = item->input->session;
