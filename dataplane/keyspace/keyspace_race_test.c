@@ -445,6 +445,7 @@ static void test_expiry(void **state)
 /* A holder that the scheduler took away, here stopped by a signal: the others sleep instead of
  * spinning, and go on when it comes back. Lock-free readers do not notice. */
 static sem_t stopped, go_on;
+static _Atomic(unsigned) readers_done;
 
 static void stop_here(int signal)
 {
@@ -469,6 +470,7 @@ static void waiting_writer(struct racer *racer, struct ks *ks, struct rng *rng)
     struct key key = key_in(buf, 3, "held", 0);
     sem_wait(&stopped);
     CHECK(number_of(ks_get(ks, &key, 0)) == 1);
+    atomic_fetch_add(&readers_done, 1);
     sem_post(&stopped);
     ks_lock(ks, key.slot);
     CHECK(number_of(ks_find(ks, &key, 0)) == 2);
@@ -477,8 +479,8 @@ static void waiting_writer(struct racer *racer, struct ks *ks, struct rng *rng)
 
 static void releaser(struct racer *racer, struct ks *ks, struct rng *rng)
 {
-    /* Until a writer sleeps on the lock. */
-    while (metric_sum(METRIC_slot_lock_sleeps) == 0)
+    /* Until both have read and a writer sleeps on the lock. */
+    while (atomic_load(&readers_done) < 2 || metric_sum(METRIC_slot_lock_sleeps) == 0)
         usleep(1000);
     sem_post(&go_on);
 }
@@ -488,6 +490,7 @@ static void test_stopped_holder(void **state)
     struct ks_fixture *f = *state;
     sem_init(&stopped, 0, 0);
     sem_init(&go_on, 0, 0);
+    atomic_store(&readers_done, 0);
     signal(SIGUSR1, stop_here);
     char buf[32];
     struct key key = key_in(buf, 3, "held", 0);
