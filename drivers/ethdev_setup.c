@@ -120,6 +120,9 @@ static void rss_wanted(const struct ethdev_port *port, const struct rte_eth_dev_
         .rss_key = (uint8_t *)(uintptr_t)key, .rss_key_len = RSS_KEY_SIZE, .rss_hf = RSS_TCP};
 }
 
+
+static const uint16_t tap_queues_max = 4;
+
 static bool configure(struct ethdev_port *port, const struct port_options *options,
                       const struct eal *eal, char *err)
 {
@@ -131,6 +134,10 @@ static bool configure(struct ethdev_port *port, const struct port_options *optio
     if (code != 0)
         return fail_code(port, err, "cannot be asked what it offers", code);
     snprintf(port->info.driver, sizeof(port->info.driver), "%s", dev.driver_name);
+    /* The driver says more, but its message to secondary processes has room for eight descriptors,
+     * two per queue, and is written past its end by the fifth. */
+    if (port->spec.kind == PORT_KIND_TAP)
+        dev.max_rx_queues = (uint16_t)RTE_MIN(dev.max_rx_queues, tap_queues_max);
     if (queues > dev.max_rx_queues || queues > dev.max_tx_queues) {
         snprintf(why, sizeof(why), "it has %u queues: set lcores to at most that many",
                  RTE_MIN(dev.max_rx_queues, dev.max_tx_queues));

@@ -197,7 +197,7 @@ static void kill_each(struct gather *g, struct session *s)
     if (s->worker == g->home && s->id == g->session_id)
         k->killed_self = true; /* after its reply */
     else
-        session_close(s, false);
+        session_close(s, true); /* in order: a lost RST would leave the other side waiting for ever */
 }
 
 static void kill_reply(struct gather *g, struct session *s)

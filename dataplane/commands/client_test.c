@@ -203,15 +203,15 @@ static void clients_are_killed_anywhere(void **state)
 {
     TEST_SAYS(a, "CLIENT KILL 10.0.0.1:1003\r\nCLIENT KILL 10.0.0.1:1003\r\n",
               "+OK\r\n-ERR No such client\r\n");
-    assert_true(far->stream->aborted);
+    assert_true(far->stream->closed);
     TEST_SAYS(a, "CLIENT KILL ID 2\r\nCLIENT KILL ID 2\r\n", ":1\r\n:0\r\n");
-    assert_true(b->stream->aborted);
+    assert_true(b->stream->closed);
     TEST_SAYS(a, "CLIENT KILL TYPE normal\r\nCLIENT KILL USER default SKIPME yes\r\n",
               ":0\r\n:0\r\n");
     struct test_client *c = test_connect(node, 1), *d = test_connect(node, 2);
     TEST_SEND(c, "SUBSCRIBE x\r\n");
     TEST_SAYS(a, "CLIENT KILL TYPE pubsub\r\nCLIENT KILL LADDR 10.77.0.1:6379\r\n", ":1\r\n:1\r\n");
-    assert_true(c->stream->aborted && d->stream->aborted);
+    assert_true(c->stream->closed && d->stream->closed);
     TEST_SAYS(a, "CLIENT KILL ADDR 1.1.1.1:1 LADDR 2.2.2.2:2\r\nCLIENT KILL ID x\r\n",
               ":0\r\n-ERR client-id should be greater than 0\r\n");
     TEST_SAYS(a, "CLIENT KILL ID 0 TYPE x\r\nCLIENT KILL TYPE foo SKIPME no\r\n",
@@ -302,7 +302,7 @@ static void idle_clients_time_out(void **state)
     test_node_run(node);
     assert_false(test_is_closed(a));
     assert_false(test_is_closed(b)); /* subscribers wait for others */
-    assert_true(far->stream->aborted);
+    assert_true(far->stream->closed);
 }
 
 static void soft_limits_take_their_time(void **state)

@@ -18,6 +18,7 @@ void info_server(struct call *c, struct text *t)
     uname(&os);
     text_printf(t,
                 "redis_version:7.0.15\r\n"
+                "slotwire_version:" SLOTWIRE_VERSION "\r\n"
                 "redis_git_sha1:00000000\r\n"
                 "redis_git_dirty:0\r\n"
                 "redis_build_id:0\r\n"

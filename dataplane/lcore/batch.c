@@ -184,11 +184,8 @@ static void batch_finish_input(struct lcore *l, struct batch_input *in)
     struct session *s = in->session;
     if (s->flags & SESSION_CLOSING)
         return;
-    if (in->error[0] != 0 && !(s->flags & SESSION_CLOSE_AFTER_REPLY)) {
-        metric_inc(protocol_errors);
-        reply_errorf(&s->reply, "ERR Protocol error: %s", in->error);
-        session_close(s, true);
-    }
+    if (in->error[0] != 0 && !(s->flags & SESSION_CLOSE_AFTER_REPLY))
+        session_protocol_error(s, in->error);
     bool alive = session_input_done(s, in->parsed);
     session_flush(s);
     if (!alive || (s->flags &

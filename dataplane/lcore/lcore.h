@@ -43,9 +43,10 @@ struct lcore {
     struct link_stream *link_streams;        /* link_stream.h: all of this lcore */
     uint64_t cron_due_us;
     uint64_t wall_read_us;
-    uint64_t keepalive_s; /* as last told to TCP */
-    uint64_t stage_tsc;   /* end of the last stage of this round */
-    bool link_up;         /* as last seen */
+    uint64_t keepalive_s;   /* as last told to TCP */
+    uint64_t expire_due_us; /* the next piece of expiry; UINT64_MAX: the next background round */
+    uint64_t stage_tsc;     /* end of the last stage of this round */
+    bool link_up;           /* as last seen */
 
     _Alignas(CACHE_LINE) _Atomic(bool) stop; /* w: control */
     _Atomic(uint64_t) heartbeat_us;          /* w: lcore, r: control */

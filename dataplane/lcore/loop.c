@@ -14,8 +14,10 @@
 #define RX_BURST 32
 #define MAIL_BURST 256
 #define TIMER_BURST 256
-#define WALL_READ_US 500  /* the wall clock is read when this much has passed */
-#define EXPIRE_BUCKETS 64 /* per background round and lcore */
+#define WALL_READ_US 500     /* the wall clock is read when this much has passed */
+#define EXPIRE_BUCKETS 64    /* per piece of expiry */
+#define EXPIRE_SHARE 3       /* a piece is followed by so many times its duration without one … */
+#define EXPIRE_PRODUCTIVE 16 /* … as long as it deletes at least this many keys */
 #define SESSION_CRON_BUDGET 64
 #define RECLAIM_BUDGET 512
 #define JOB_BUDGET_US 100
@@ -27,7 +29,8 @@ static void lcore_read_clocks(struct lcore *l)
     l->worker.now_us = now_us;
     l->net->now_us = now_us;
     atomic_store_explicit(&l->heartbeat_us, now_us, memory_order_relaxed);
-    /* Another lcore may have moved the node's clock on: what it has seen expired is expired here. */
+    /* Another lcore may have moved the node's clock on: what it has seen expired is expired here.
+     */
     bool due = now_us - l->wall_read_us >= WALL_READ_US;
     if (due)
         l->wall_read_us = now_us;
@@ -105,6 +108,22 @@ static void lcore_follow_link(struct lcore *l)
     l->link_up = up;
 }
 
+/* A piece of active expiry. While pieces find much they follow each other, at most a quarter of the
+ * lcore's time; else the next background round is soon enough. */
+static bool lcore_expire(struct lcore *l)
+{
+    uint64_t now_us = l->worker.now_us;
+    if (likely_true(now_us < l->expire_due_us))
+        return false;
+    uint64_t start = clock_tsc();
+    uint32_t effort = (uint32_t)l->worker.config->active_expire_effort;
+    uint32_t deleted = ks_expire_cycle(l->worker.ks, EXPIRE_BUCKETS * effort);
+    uint64_t took_us = (clock_tsc() - start) * 1000000 / clock_tsc_hz() + 1;
+    bool productive = deleted >= EXPIRE_PRODUCTIVE;
+    l->expire_due_us = productive ? now_us + took_us * EXPIRE_SHARE : UINT64_MAX;
+    return productive;
+}
+
 static bool lcore_cron(struct lcore *l)
 {
     const struct config *config = l->worker.config;
@@ -114,8 +133,7 @@ static bool lcore_cron(struct lcore *l)
     session_cron(&l->worker, SESSION_CRON_BUDGET);
     lcore_follow_link(l);
     if (!atomic_load_explicit(&l->worker.node->active_expire_off, memory_order_relaxed))
-        (void)ks_expire_cycle(l->worker.ks,
-                              EXPIRE_BUCKETS * (uint32_t)config->active_expire_effort);
+        l->expire_due_us = 0;
     if (l->keepalive_s != (uint64_t)config->tcp_keepalive_s) {
         l->keepalive_s = (uint64_t)config->tcp_keepalive_s;
         tcp_keepalive_set(l->tcp, (uint32_t)l->keepalive_s);
@@ -138,6 +156,7 @@ bool lcore_round(struct lcore *l)
     work |= batch_run(l) > 0;
     work |= jobs_run(&l->worker, JOB_BUDGET_US);
     work |= lcore_cron(l);
+    work |= lcore_expire(l);
     batch_drop_closing(l);
     session_reap(&l->worker);
     if (work)
@@ -162,6 +181,7 @@ uint64_t lcore_deadline_us(const struct lcore *l)
     uint64_t job = jobs_next_us(&l->worker);
     deadline = tcp < deadline ? tcp : deadline;
     deadline = job < deadline ? job : deadline;
+    deadline = l->expire_due_us < deadline ? l->expire_due_us : deadline;
     return net < deadline ? net : deadline;
 }
 

@@ -192,6 +192,17 @@ void session_reset(struct session *s)
                             SESSION_NO_TOUCH);
 }
 
+/* In order: what is queued is sent, then FIN, which is repeated until it arrives. Bytes that nobody
+ * will read are taken first, for a TCP that closes over unread bytes resets (RFC 1122, 4.2.2.13).
+ */
+static void stream_end_in_order(struct stream *stream)
+{
+    struct slice piece;
+    while ((piece = stream->ops->peek(stream)).len > 0)
+        stream->ops->consume(stream, piece.len);
+    stream->ops->close(stream);
+}
+
 static void session_end(struct session *s)
 {
     struct session_list *l = s->worker->sessions;
@@ -206,7 +217,7 @@ static void session_end(struct session *s)
     if (s->stream) {
         s->stream->user = NULL;
         if (s->flags & SESSION_CLOSE_AFTER_REPLY)
-            s->stream->ops->close(s->stream);
+            stream_end_in_order(s->stream);
         else
             s->stream->ops->abort(s->stream);
     }
