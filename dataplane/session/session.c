@@ -310,7 +310,7 @@ static void cron_one(struct session *s)
     int64_t timeout_s = w->config->timeout_s;
     if (timeout_s > 0 && !(s->flags & (SESSION_PUBSUB | SESSION_PARKED | SESSION_PAUSED)) &&
         w->now_us - s->last_active_us > (uint64_t)timeout_s * 1000000)
-        session_close(s, false);
+        session_close(s, true);
 }
 
 /* So that each is looked at about once a second, and all at once when a pause is over. */
