@@ -6,8 +6,10 @@
 #include "keyspace.h"
 #include "log.h"
 #include "machine.h"
+#include "fault_spec.h"
 #include "machine_info.h"
 #include "object.h"
+#include "port_spec.h"
 #include "rates.h"
 #include "rng.h"
 
@@ -24,9 +26,25 @@ static bool parse_address(const char *text, const char *directive, struct ip_add
     return false;
 }
 
-static bool machine_addresses(struct netif_config *net, char err[MACHINE_ERROR_SIZE])
+/* A unicast address that a host on a link can have. */
+static bool is_host4(const struct ip_addr *a, unsigned prefix)
 {
-    const struct config *c = config_get();
+    uint32_t host = __builtin_bswap32(a->w[3]), mask = prefix ? ~0u << (32 - prefix) : 0;
+    uint32_t first = host >> 24;
+    if (first == 0 || first == 127 || first >= 224)
+        return false;
+    return prefix >= 31 || ((host & ~mask) != 0 && (host & ~mask) != ~mask);
+}
+
+static bool is_host6(const struct ip_addr *a)
+{
+    bool loopback_or_none = a->d[0] == 0 && a->w[2] == 0 && __builtin_bswap32(a->w[3]) <= 1;
+    return a->b[0] != 0xff && !loopback_or_none;
+}
+
+static bool machine_addresses(const struct config *c, struct netif_config *net,
+                              char err[MACHINE_ERROR_SIZE])
+{
     if (!parse_address(c->ip, "ip", &net->ip4, &net->prefix4, err) ||
         !parse_address(c->gateway, "gateway", &net->gateway4, NULL, err) ||
         !parse_address(c->ip6, "ip6", &net->ip6, &net->prefix6, err) ||
@@ -35,6 +53,11 @@ static bool machine_addresses(struct netif_config *net, char err[MACHINE_ERROR_S
     if ((c->ip[0] != '\0' && !ip_addr_is4(&net->ip4)) ||
         (c->ip6[0] != '\0' && ip_addr_is4(&net->ip6))) {
         snprintf(err, MACHINE_ERROR_SIZE, "ip takes an IPv4 address and ip6 an IPv6 address");
+        return false;
+    }
+    if ((c->ip[0] != '\0' && !is_host4(&net->ip4, net->prefix4)) ||
+        (c->ip6[0] != '\0' && !is_host6(&net->ip6))) {
+        snprintf(err, MACHINE_ERROR_SIZE, "ip or ip6 is not an address that a host can have");
         return false;
     }
     net->mtu = (uint16_t)c->mtu;
@@ -87,7 +110,7 @@ static bool machine_build_lcores(struct machine *m, char err[MACHINE_ERROR_SIZE]
     struct netif_config net = {.steering = &m->steering};
     uint8_t secret[16];
     random_secret(secret, sizeof(secret));
-    if (!machine_addresses(&net, err))
+    if (!machine_addresses(config_get(), &net, err))
         return false;
     for (unsigned i = 0; i < m->lcore_count; i++) {
         struct lcore_config c = machine_lcore_config(m, i, &net);
@@ -102,6 +125,33 @@ static bool machine_build_lcores(struct machine *m, char err[MACHINE_ERROR_SIZE]
     return true;
 }
 
+bool machine_check(const struct config *c, char err[MACHINE_ERROR_SIZE])
+{
+    struct netif_config net = {0};
+    struct port_spec nic;
+    struct fault_spec fault;
+    char why[PORT_SPEC_ERROR_SIZE > FAULT_ERROR_SIZE ? PORT_SPEC_ERROR_SIZE : FAULT_ERROR_SIZE];
+    uint8_t mac[6];
+    if (c->ip[0] == '\0' && c->ip6[0] == '\0') {
+        snprintf(err, MACHINE_ERROR_SIZE,
+                 "the node has no address: set 'ip', for example ip 10.77.0.1/24");
+        return false;
+    }
+    if (!port_spec_parse(c->nic, &nic, why)) {
+        snprintf(err, MACHINE_ERROR_SIZE, "%s", why);
+        return false;
+    }
+    if (c->nic_fault[0] != '\0' && !fault_spec_parse(c->nic_fault, &fault, why)) {
+        snprintf(err, MACHINE_ERROR_SIZE, "%s", why);
+        return false;
+    }
+    if (c->mac[0] != '\0' && !port_mac_parse(c->mac, mac)) {
+        snprintf(err, MACHINE_ERROR_SIZE, "mac '%s' is not a unicast MAC address", c->mac);
+        return false;
+    }
+    return machine_addresses(c, &net, err);
+}
+
 bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_ERROR_SIZE])
 {
     const struct config *c = config_get();
@@ -109,11 +159,6 @@ bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_
     random_secret(rss_key, sizeof(rss_key));
     struct eal_options eal = eal_options_from(c);
     struct port_options port = port_options_from(c, rss_key);
-    if (c->ip[0] == '\0' && c->ip6[0] == '\0') {
-        snprintf(err, MACHINE_ERROR_SIZE,
-                 "the node has no address: set 'ip', for example ip 10.77.0.1/24");
-        return false;
-    }
     machine_name_node(m);
     if (!eal_start(&eal, &m->eal, err) || (m->port = port_open(&port, &m->eal, err)) == NULL)
         return false;

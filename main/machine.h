@@ -22,6 +22,9 @@ struct machine {
     bool heart_stopped[LCORES_MAX]; /* told already */
 };
 
+/* What the configuration says of port and addresses, before anything is built or opened; false: err
+ * says what is wrong. */
+bool machine_check(const struct config *config, char err[MACHINE_ERROR_SIZE]);
 /* Builds everything from the published configuration; false: err says what is missing and what to
  * do. */
 bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_ERROR_SIZE]);

@@ -89,7 +89,7 @@ static struct config *configuration_read(int argc, char **argv, char path[PATH_M
     if (loaded && has_file && strcmp(argv[0], "-") != 0 && realpath(argv[0], path) == NULL)
         path[0] = '\0';
     loaded = loaded && config_args_load(config, argc - has_file, argv + has_file, err);
-    if (loaded && config_validate(config, err))
+    if (loaded && config_validate(config, err) && machine_check(config, err))
         return config;
     if (loaded)
         fail(err);

@@ -53,18 +53,25 @@ rm -f a.conf
 
 refused "No such file or directory" missing.conf
 refused "Is a directory" .
-refused "can't change to dir '/no/such/folder'" --dir /no/such/folder
-refused "can't open logfile" --logfile /no/such/folder/log
-refused "can't write pidfile" --pidfile /no/such/folder/pid
-refused "can't listen on unixsocket" --unixsocket /no/such/folder/s
+whole=(--nic tap:sw0 --ip 10.77.0.1/24) # what a node needs at least
+refused "can't change to dir '/no/such/folder'" "${whole[@]}" --dir /no/such/folder
+refused "can't open logfile" "${whole[@]}" --logfile /no/such/folder/log
+refused "can't write pidfile" "${whole[@]}" --pidfile /no/such/folder/pid
+refused "can't listen on unixsocket" "${whole[@]}" --unixsocket /no/such/folder/s
 refused "the node has no address" --port 1
 refused "the node has no address" --port 1 --daemonize yes
+refused "must be tap:NAME" --nic foo: --ip 10.77.0.1/24
+refused "not an address that a host can have" --nic tap:sw0 --ip 10.77.0.0/24
+refused "not an address that a host can have" --nic tap:sw0 --ip 127.0.0.1/8
+refused "is not an address" --nic tap:sw0 --ip 10.77.0.1
+refused "must be a rate" "${whole[@]}" --nic-fault loss=200%
+refused "not a unicast MAC" "${whole[@]}" --mac ff:ff:ff:ff:ff:ff
 refused "wrong number of arguments" --port
 refused "Bad directive" --nonsense 1
 
-printf 'port 7000\n' > a.conf
+printf 'port 7000\nnic tap:sw0\nip 10.77.0.1/24\n' > a.conf
 "$node" --test-config a.conf --timeout 5 > /dev/null || { echo "FAILED: a good file"; failed=1; }
-printf 'port 7000\n' | "$node" --test-config - > /dev/null || { echo "FAILED: standard input"; failed=1; }
+"$node" --test-config - < a.conf > /dev/null || { echo "FAILED: standard input"; failed=1; }
 "$node" --help | grep -q maxmemory || { echo "FAILED: --help"; failed=1; }
 "$node" --version | grep -q slotwire || { echo "FAILED: --version"; failed=1; }
 [ "$failed" -eq 0 ] && echo "all refused as they should be"
