@@ -63,8 +63,12 @@ static bool slot_expire(struct ks *ks, uint16_t slot, uint32_t *budget, uint32_t
     _Atomic(uint32_t) *expire_at = &k->writes[slot].expire_at;
     while (*budget > 0 && p->expire_credit > 0) {
         uint64_t root = slot_root_at(k, slot, ks_epoch(k));
-        if (root == 0)
+        if (root == 0) {
+            /* Flushed, and not yet detached: its bit stays for a while. Costs budget like any visit, else
+             * a keyspace of such slots would be gone round for ever. */
+            --*budget;
             return true;
+        }
         uint64_t prefix = (uint64_t)atomic_load_explicit(expire_at, memory_order_relaxed) << 32;
         unsigned depth;
         const struct bucket *b = index_locate(root, prefix, &depth);

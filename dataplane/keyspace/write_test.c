@@ -53,6 +53,18 @@ static void test_smallest_entries(void **state)
     }
 }
 
+/* Slots that were flushed keep their mark until they are detached: the cycle must end all the same. */
+static void test_expiry_cycle_after_flush(void **state)
+{
+    struct ks *ks = ks_of(state);
+    for (int i = 0; i < 300; i++)
+        test_set(ks, test_key("volatile%d", i), "1", ks->now_ms + 100000);
+    ks_flush_all(ks);
+    assert_int_equal(ks_expire_cycle(ks, 64), 0);
+    test_drain(ks);
+    assert_int_equal(ks_expire_cycle(ks, 64), 0);
+}
+
 static void test_large_strings(void **state)
 {
     struct ks *ks = ks_of(state);
@@ -309,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_encodings, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_smallest_entries, ks_setup, ks_teardown),
+        cmocka_unit_test_setup_teardown(test_expiry_cycle_after_flush, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_large_strings, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_discard, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_detach_moves_the_object, ks_setup, ks_teardown),

@@ -199,7 +199,7 @@ class Generator:
             return command + [self.value() for _ in range(self.rng.randint(1, 3))]
         if r < 0.9:
             return [self.case(command[0])] + command[1:]
-        return self.rng.choice(([b"NOSUCH", b"a", b"b\r\nc"], [b"", b"x"], [b"get\x00", b"k1"], [b"OBJECT"], [b"COMMAND", b"BAD"],
+        return self.rng.choice(([b"NOSUCH", b"a", b"b\r\nc"], [b"", b"x"], [b"OBJECT"], [b"COMMAND", b"BAD"],
                                 [b"CONFIG", b"GET"], [b"CLIENT", b"BAD"], [b"DEBUG"], [b"EXEC"], [b"DISCARD"], [b"HELLO", b"9"],
                                 [b"UNWATCH"], [b"MULTI", b"x"], [b"SELECT", b"x"], [b"SELECT", b"0"], [b"AUTH", b"x"]))
 
