@@ -27,7 +27,7 @@ generate() {
 
 say "testpmd macswap on the same pair of ports ..."
 pps=$(packet_rate)
-[ "${pps:-0}" -gt 0 ] || { tail -5 "$work"/pmd*.log; die "testpmd forwarded nothing"; }
+[ "${pps:-0}" -gt 0 ] || { tail -n 5 "$work"/pmd*.log; die "testpmd forwarded nothing"; }
 
 say "the node behind vhost, the load generator behind virtio-user ..."
 start "$work/node.log" "$node_binary" "$root/configs/bench-virtio.conf" --nic "vhost:$socket" --dir "$work"
