@@ -15,7 +15,7 @@ worst=0
 for ((i = 1; i <= nodes; i++)); do
   used=$(awk -v a="${before[$i]}" -v b="$(ticks "$(lab node $i pid)")" -v s="$seconds" -v hz="$(getconf CLK_TCK)" \
     'BEGIN {printf "%.2f", (b - a) * 100 / hz / s}')
-  worst=$(awk -v a="$used" -v b="$worst" 'BEGIN {print a > b ? a : b}')
+  worst=$(awk -v a="$used" -v b="$worst" 'BEGIN {print (a > b ? a : b)}')
   say "node $i: $used % of a core"
 done
 first=$(lab exec python3 - "$nodes" <<'P'
