@@ -16,7 +16,7 @@ before=$(rss "$node")
 start "$work/loadgen.log" "$build_dir/bench/slotwire-loadgen" --nic "virtio-user:$socket" --ip 10.99.0.2/24 --server 10.99.0.1 \
   --lcores 1-1 --huge --addresses 4 --connections "$connections" --hold --seconds 600
 for ((i = 0; i < 1200; i++)); do grep -q '^loadgen connected' "$work/loadgen.log" && break; sleep 0.1; done
-grep '^loadgen connected' "$work/loadgen.log" || { tail -3 "$work/loadgen.log" "$work/node.log"; die "the connections did not come up"; }
+grep '^loadgen connected' "$work/loadgen.log" || { tail -n 3 "$work/loadgen.log" "$work/node.log"; die "the connections did not come up"; }
 sleep 2
 after=$(rss "$node")
 total=$(awk -v a="$before" -v b="$after" 'BEGIN {printf "%.1f", (b - a) / 1e6}')
