@@ -208,8 +208,12 @@ void eal_lcore_launch(const struct eal *eal, int index, int (*run)(void *), void
 
 void eal_lcores_join(const struct eal *eal)
 {
-    for (int i = 0; i < eal->lcore_count; i++)
+    for (int i = 0; i < eal->lcore_count; i++) {
+        /* rte_eal_wait_lcore() spins, and the caller may share its core with an lcore. */
+        while (rte_eal_get_lcore_state(eal->lcore[i].lcore_id) != WAIT)
+            usleep(1000);
         rte_eal_wait_lcore(eal->lcore[i].lcore_id);
+    }
 }
 
 uint64_t eal_buffers_used(const struct eal *eal)
