@@ -169,6 +169,7 @@ bool lcore_round(struct lcore *l)
     if (work) {
         stage_end(l, cycles_reclaim);
         metric_add(lcore_busy_cycles, l->stage_tsc - start);
+        metric_inc(lcore_busy_loops);
     }
     return work;
 }
