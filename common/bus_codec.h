@@ -29,7 +29,7 @@ enum bus_reason {
     BUS_REASON_SIGNATURE,        /* close: does not begin with "RCmb" */
     BUS_REASON_TOO_SHORT,        /* close: totlen below its header's */
     BUS_REASON_TOO_LONG,         /* close: totlen above its limit */
-    BUS_REASON_LIGHT,            /* close: a light header where it is not legal */
+    BUS_REASON_LIGHT,            /* drop: a light header where it is not legal */
     BUS_REASON_MEMORY,           /* close: no memory for an unfinished frame */
     BUS_REASON_VERSION,          /* drop */
     BUS_REASON_TYPE,             /* drop */
@@ -69,7 +69,8 @@ enum bus_verdict bus_frame_length(struct slice data, const struct bus_limits *li
                                   enum bus_reason *why);
 
 /* Makes whole frames of a stream that comes in pieces. Memory: none while frames come whole; else
- * at most twice the bytes that have really arrived, freed at the frame's end when it was large. */
+ * at most twice the bytes that have really arrived (and BUS_FRAMER_KEEP, which it keeps). */
+#define BUS_FRAMER_KEEP 4096
 struct bus_framer {
     uint8_t *buf;
     size_t len, size;
@@ -90,14 +91,14 @@ enum bus_verdict bus_framer_take(struct bus_framer *f, struct slice *input,
 struct bus_header {
     uint16_t type;
     uint16_t port, pport, cport;
-    uint16_t flags;  /* enum bus_node_flags */
-    uint8_t mflags;  /* enum bus_message_flags */
-    uint8_t state;   /* 0: ok */
+    uint16_t flags;                               /* enum bus_node_flags */
+    uint8_t mflags;                               /* enum bus_message_flags */
+    uint8_t state;                                /* 0: ok */
     uint64_t current_epoch, config_epoch, offset; /* each below 2^63 */
-    const uint8_t *sender;     /* BUS_NAME_SIZE */
-    const uint8_t *replica_of; /* BUS_NAME_SIZE; NULL: a primary */
-    const uint8_t *slots;      /* BUS_SLOTS_SIZE */
-    struct slice ip;           /* without the NUL; empty: use the connection's */
+    const uint8_t *sender;                        /* BUS_NAME_SIZE */
+    const uint8_t *replica_of;                    /* BUS_NAME_SIZE; NULL: a primary */
+    const uint8_t *slots;                         /* BUS_SLOTS_SIZE */
+    struct slice ip;                              /* without the NUL; empty: use the connection's */
 };
 
 struct bus_message {
@@ -211,7 +212,7 @@ size_t bus_write_end(struct bus_writer *w);
 #define BUS_SIZE_FAIL (BUS_HEADER_SIZE + BUS_FAIL_SIZE)
 #define BUS_SIZE_UPDATE (BUS_HEADER_SIZE + BUS_UPDATE_SIZE)
 #define BUS_SIZE_PING(gossip_count) \
-    ((size_t)BUS_HEADER_SIZE + (size_t)(gossip_count) * BUS_GOSSIP_SIZE)
+    ((size_t)BUS_HEADER_SIZE + (size_t)(gossip_count)*BUS_GOSSIP_SIZE)
 size_t bus_extension_size(const struct bus_extension *extension);
 size_t bus_publish_size(struct slice channel, struct slice message, bool light);
 size_t bus_module_size(struct slice payload);

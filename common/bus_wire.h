@@ -1,7 +1,8 @@
-/* The cluster bus on the wire: offsets, sizes, types and flags of Redis Cluster's messages, protocol
- * version 1 (Redis 7.0.15, with what 7.2 and Valkey 8 add). Everything is big-endian, but for a
- * module's id. Facts only; bus_codec.h reads and writes them. */
+/* The cluster bus on the wire: offsets, sizes, types and flags of Redis Cluster's messages,
+ * protocol version 1 (Redis 7.0.15, with what 7.2 and Valkey 8 add). Everything is big-endian, but
+ * for a module's id. Facts only; bus_codec.h reads and writes them. */
 #pragma once
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -135,38 +136,38 @@ static inline uint16_t bus_load16(const uint8_t *at)
 {
     uint16_t v;
     memcpy(&v, at, sizeof(v));
-    return __builtin_bswap16(v);
+    return be16toh(v);
 }
 
 static inline uint32_t bus_load32(const uint8_t *at)
 {
     uint32_t v;
     memcpy(&v, at, sizeof(v));
-    return __builtin_bswap32(v);
+    return be32toh(v);
 }
 
 static inline uint64_t bus_load64(const uint8_t *at)
 {
     uint64_t v;
     memcpy(&v, at, sizeof(v));
-    return __builtin_bswap64(v);
+    return be64toh(v);
 }
 
 static inline void bus_store16(uint8_t *at, uint16_t v)
 {
-    v = __builtin_bswap16(v);
+    v = htobe16(v);
     memcpy(at, &v, sizeof(v));
 }
 
 static inline void bus_store32(uint8_t *at, uint32_t v)
 {
-    v = __builtin_bswap32(v);
+    v = htobe32(v);
     memcpy(at, &v, sizeof(v));
 }
 
 static inline void bus_store64(uint8_t *at, uint64_t v)
 {
-    v = __builtin_bswap64(v);
+    v = htobe64(v);
     memcpy(at, &v, sizeof(v));
 }
 

@@ -43,18 +43,17 @@ struct nodes_conf_node {
     uint64_t ping_sent_ms, pong_received_ms; /* wall clock */
     uint64_t config_epoch; /* as the line says: a replica's is its primary's, not its own */
     bool connected;
-    const uint8_t *slots; /* BUS_SLOTS_SIZE; NULL: none */
+    const uint8_t *slots;                /* BUS_SLOTS_SIZE; NULL: none */
     const struct nodes_conf_move *moves; /* of ourselves; ascending slots */
     uint32_t move_count;
 };
 
 struct nodes_conf {
-    struct nodes_conf_node *nodes; /* in the file's order; what they point at is the file's too */
+    struct nodes_conf_node *nodes; /* in the file's order; what they point at is freed with them */
     uint32_t node_count, myself;   /* index */
     uint64_t current_epoch, last_vote_epoch;
     bool has_checksum;
     bool has_aux; /* shard ids and names were in the lines, as 7.2 writes them */
-    void *memory; /* private */
 };
 
 /* ---- reading ---- */
