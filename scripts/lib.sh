@@ -8,7 +8,7 @@ node_binary=${SLOTWIRE_BINARY:-$build_dir/main/slotwire}
 
 build_packages=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburcu-dev libjemalloc-dev
   libcmocka-dev libxxhash-dev libssl-dev libbsd-dev libxdp-dev libbpf-dev libelf-dev libnuma-dev
-  libjansson-dev libpcap-dev libhiredis-dev)
+  libjansson-dev libpcap-dev libhiredis-dev liblzf-dev libisal-dev)
 run_packages=(redis-server redis-tools iproute2 procps)
 test_packages=(python3 iputils-ping)
 

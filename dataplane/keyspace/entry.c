@@ -266,3 +266,14 @@ uint32_t clock_lfu_touch(uint32_t clock, int64_t now_ms, uint64_t random)
     }
     return lfu_minutes(now_ms) << 8 | counter;
 }
+
+void entry_idle_set(struct entry *e, int64_t now_ms, uint64_t idle_s)
+{
+    uint32_t idle = idle_s < HEAD_CLOCK_MASK ? (uint32_t)idle_s : HEAD_CLOCK_MASK;
+    entry_clock_set(e, (clock_lru(now_ms) - idle) & HEAD_CLOCK_MASK);
+}
+
+void entry_frequency_set(struct entry *e, int64_t now_ms, uint8_t frequency)
+{
+    entry_clock_set(e, lfu_minutes(now_ms) << 8 | frequency);
+}

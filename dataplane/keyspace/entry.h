@@ -57,5 +57,8 @@ void *entry_object(const struct entry *e);
 /* Seconds since last access (LRU), and the LFU counter, by the policy in force. */
 uint64_t entry_idle_s(const struct entry *e, int64_t now_ms);
 uint8_t entry_frequency(const struct entry *e, int64_t now_ms);
+/* The other way, for a value that comes from elsewhere: after ks_put(), its slot still locked. */
+void entry_idle_set(struct entry *e, int64_t now_ms, uint64_t idle_s);
+void entry_frequency_set(struct entry *e, int64_t now_ms, uint8_t frequency);
 /* Bytes of the allocation, without the object. */
 size_t entry_mem_bytes(const struct entry *e);

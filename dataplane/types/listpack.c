@@ -268,6 +268,17 @@ size_t listpack_bytes(const uint8_t *lp)
     return load_le(lp, 4);
 }
 
+void listpack_frame_one(struct listpack_frame *f, size_t len)
+{
+    CHECK(len < LISTPACK_BYTES_MAX);
+    f->head_len = LISTPACK_HEADER_BYTES + string_header_write(f->head + LISTPACK_HEADER_BYTES, len);
+    size_t body = f->head_len - LISTPACK_HEADER_BYTES + len;
+    f->tail_len = backlen_write(f->tail, body);
+    f->tail[f->tail_len++] = END;
+    bytes_set(f->head, f->head_len + len + f->tail_len);
+    store_le(f->head + 4, 1, 2);
+}
+
 uint8_t *listpack_copy(const uint8_t *lp)
 {
     size_t bytes = listpack_bytes(lp);
@@ -474,8 +485,7 @@ bool listpack_append_from(uint8_t **lp, const uint8_t *from, const uint8_t *firs
     return true;
 }
 
-/* The size of the entry at p if it lies wholly within room bytes, else 0. */
-static size_t entry_size_checked(const uint8_t *p, size_t room)
+size_t listpack_entry_check(const uint8_t *p, size_t room)
 {
     unsigned header = (p[0] & STR12_MASK) == STR12 ? 2 : p[0] == STR32 ? 5 : 1;
     size_t body = integer_size(p[0]);
@@ -504,7 +514,7 @@ bool listpack_validate(struct slice blob, size_t *count)
         return false;
     size_t at = LISTPACK_HEADER_BYTES, found = 0;
     while (at < end) {
-        size_t size = entry_size_checked(blob.data + at, end - at);
+        size_t size = listpack_entry_check(blob.data + at, end - at);
         if (size == 0)
             return false;
         at += size;

@@ -78,3 +78,14 @@ bool listpack_append_from(uint8_t **lp, const uint8_t *from, const uint8_t *firs
 /* Whether len untrusted bytes are a listpack: lengths, every encoding, back-length and the count
  * agree. After true every function above is safe on it. *count (may be NULL): its elements. */
 bool listpack_validate(struct slice blob, size_t *count);
+/* Of untrusted bytes: the size of the element at p if it lies wholly within room > 0 bytes and its
+ * lengths agree, else 0. */
+size_t listpack_entry_check(const uint8_t *p, size_t room);
+
+/* What stands around a string of len < LISTPACK_BYTES_MAX - 32 bytes that is the only element of a
+ * listpack and not an integer, for who writes it without putting it together. */
+struct listpack_frame {
+    uint8_t head[LISTPACK_HEADER_BYTES + 5], tail[6];
+    unsigned head_len, tail_len;
+};
+void listpack_frame_one(struct listpack_frame *f, size_t len);

@@ -246,6 +246,18 @@ bool quicklist_push(struct quicklist *q, struct slice value, bool at_head, int f
     return true;
 }
 
+bool quicklist_append_listpack(struct quicklist *q, uint8_t *lp)
+{
+    struct quicklist_node *n = calloc(1, sizeof(*n));
+    if (!n)
+        return false;
+    n->data = lp;
+    n->bytes = listpack_bytes(lp);
+    n->count = (uint32_t)listpack_count(lp);
+    node_link(q, n, q->tail);
+    return true;
+}
+
 /* Moves the elements of n from p on to a new node behind it. p is neither NULL nor the first. */
 static bool node_split(struct quicklist *q, struct quicklist_node *n, const uint8_t *p)
 {

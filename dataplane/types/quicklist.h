@@ -56,6 +56,8 @@ bool quicklist_equal(struct quicklist_pos at, const struct listpack_needle *need
 
 /* fill: list-max-listpack-size. */
 bool quicklist_push(struct quicklist *q, struct slice value, bool at_head, int fill);
+/* A node at the tail of its own, whatever its size: lp is valid, not empty, and taken over. */
+bool quicklist_append_listpack(struct quicklist *q, uint8_t *lp);
 bool quicklist_insert(struct quicklist *q, struct quicklist_pos at, struct slice value, bool after,
                       int fill);
 bool quicklist_replace(struct quicklist *q, struct quicklist_pos at, struct slice value, int fill);
