@@ -17,6 +17,10 @@ enum admin_kind {
     ADMIN_MEMORY_PURGE,
     ADMIN_MALLOC_STATS, /* text: the allocator's report */
     ADMIN_PEER_PING,    /* words: address, port; text: how long its answer took */
+    /* capture_serve.h; words of START: name, value, name, value … */
+    ADMIN_CAPTURE_START,
+    ADMIN_CAPTURE_STOP,
+    ADMIN_CAPTURE_STATUS,
 };
 
 #define ADMIN_ERROR_SIZE 512

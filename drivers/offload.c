@@ -300,3 +300,13 @@ uint16_t offload_frame(struct offload *offload, struct rte_mbuf *frame, struct r
     }
     return good;
 }
+
+void offload_sums_fill(struct rte_mbuf *frame)
+{
+    const struct offload nothing = {0};
+    if (!header_whole(frame))
+        return;
+    if (is_tso(frame))
+        frame->ol_flags = (frame->ol_flags & ~RTE_MBUF_F_TX_TCP_SEG) | RTE_MBUF_F_TX_TCP_CKSUM;
+    checksums_fill(&nothing, frame);
+}

@@ -30,3 +30,6 @@ struct offload {
 /* Turns one frame into what the port can send: how many frames stand in out[OFFLOAD_FRAMES_MAX].
  * Takes ownership of frame; 0: it was freed and counted in dropped. */
 uint16_t offload_frame(struct offload *offload, struct rte_mbuf *frame, struct rte_mbuf **out);
+/* Fills in every sum that the frame's flags ask for, whatever the port does; a frame whose header is
+ * not whole stays as it is. For copies that never reach a port. */
+void offload_sums_fill(struct rte_mbuf *frame);

@@ -66,7 +66,9 @@ static uint16_t ethdev_rx(struct port_queue *base, struct rte_mbuf **pkts, uint1
     struct ethdev_queue *q = queue_of(base);
     if (unlikely(q->stage.count > 0))
         tx_stage_retry(&q->stage);
-    return rte_eth_rx_burst(q->port->port_id, base->id, pkts, n);
+    uint16_t count = rte_eth_rx_burst(q->port->port_id, base->id, pkts, n);
+    capture_rx(&q->stage.capture, pkts, count);
+    return count;
 }
 
 static void ethdev_tx_flush(struct port_queue *base)

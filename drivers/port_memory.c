@@ -155,6 +155,7 @@ static uint16_t memory_rx(struct port_queue *base, struct rte_mbuf **pkts, uint1
         if (got != NULL)
             pkts[good++] = got;
     }
+    capture_rx(&q->stage.capture, pkts, good);
     return good;
 }
 
@@ -258,6 +259,11 @@ struct port_queue *port_memory_queue(struct port_memory *port, int side, int ind
     CHECK(side == 0 || side == 1);
     CHECK(index >= 0 && index < port->options.queue_count);
     return &port->queue[side][index].base;
+}
+
+struct capture_hook *port_memory_capture(struct port_memory *port, int side, int index)
+{
+    return &queue_of(port_memory_queue(port, side, index))->stage.capture;
 }
 
 void port_memory_link_set(struct port_memory *port, bool up)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "port.h"
 
+struct capture_hook;
 struct rte_mempool;
 struct port_memory;
 
@@ -27,6 +28,8 @@ struct port_memory_options {
 struct port_memory *port_memory_new(const struct port_memory_options *options);
 /* side 0 or 1 */
 struct port_queue *port_memory_queue(struct port_memory *port, int side, int index);
+/* The same queue's, for a packet capture. */
+struct capture_hook *port_memory_capture(struct port_memory *port, int side, int index);
 /* Unplugs the wire: frames are lost until it is plugged in again. */
 void port_memory_link_set(struct port_memory *port, bool up);
 /* Frames lost because the receiver's pool was empty. */

@@ -74,6 +74,17 @@ const struct port_info *port_info_get(const struct port *port)
     return port->queue[0]->info;
 }
 
+struct capture_hook *port_capture_hook(struct port *port, int index)
+{
+    CHECK(index >= 0 && index < port->ethdev->queue_count);
+    return &port->ethdev->queue[index].stage.capture;
+}
+
+uint16_t port_device_id(const struct port *port)
+{
+    return port->ethdev->port_id;
+}
+
 void port_poll(struct port *port)
 {
     ethdev_poll(port->ethdev);

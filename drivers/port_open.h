@@ -26,6 +26,7 @@ struct port_options {
  * h % RSS_TABLE_SIZE % queue_count: the indirection table that software steering must use too. */
 #define RSS_TABLE_SIZE 128
 
+struct capture_hook;
 struct port;
 
 struct port_options port_options_from(const struct config *config, const uint8_t *rss_key);
@@ -36,6 +37,10 @@ struct port *port_open(const struct port_options *options, const struct eal *eal
                        char err[PORT_ERROR_SIZE]);
 /* The queue of lcore index; valid until port_close(). */
 struct port_queue *port_queue_get(struct port *port, int index);
+/* Where a packet capture looks at the queue of lcore index. */
+struct capture_hook *port_capture_hook(struct port *port, int index);
+/* DPDK's number of the port. */
+uint16_t port_device_id(const struct port *port);
 const struct port_info *port_info_get(const struct port *port);
 /* Follows the link: sets link_up of every queue, logs each change. A few times per second. */
 void port_poll(struct port *port);

@@ -1,11 +1,21 @@
 #include "tx_stage.h"
 #include <rte_mbuf.h>
 
+static uint16_t waiting_send(struct tx_stage *stage)
+{
+    struct rte_mbuf **frames = stage->waiting + stage->first;
+    capture_tx(&stage->capture, frames, stage->count);
+    uint16_t sent = stage->send(stage->arg, frames, stage->count);
+    if (capture_on(&stage->capture))
+        capture_tx_taken(&stage->capture, sent);
+    return sent;
+}
+
 bool tx_stage_retry(struct tx_stage *stage)
 {
     if (stage->count == 0)
         return true;
-    uint16_t sent = stage->send(stage->arg, stage->waiting + stage->first, stage->count);
+    uint16_t sent = waiting_send(stage);
     stage->first = (uint16_t)(stage->first + sent);
     stage->count = (uint16_t)(stage->count - sent);
     return stage->count == 0;

@@ -1,6 +1,7 @@
 /* From the stack's frames to a port's: offloads in software, then the send function, and what it
  * had no room for is kept and goes first next time. One per port queue, its lcore's alone. */
 #pragma once
+#include "capture_hook.h"
 #include "offload.h"
 
 #define TX_STAGE_BURST 64
@@ -11,6 +12,7 @@ struct tx_stage {
     /* Sends frames in order, owns those that it counts. */
     uint16_t (*send)(void *arg, struct rte_mbuf **frames, uint16_t n);
     void *arg;
+    struct capture_hook capture; /* the queue's, for both directions */
     /* Ready frames not yet sent; the stack's frames that they came from count as taken. */
     uint16_t first;
     uint16_t count;

@@ -1,12 +1,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "capturer.h"
 #include "clock.h"
 #include "command.h"
 #include "keyspace.h"
 #include "log.h"
 #include "machine.h"
 #include "fault_spec.h"
+#include "machine_capture.h"
 #include "machine_info.h"
 #include "object.h"
 #include "port_spec.h"
@@ -163,6 +165,7 @@ bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_
     if (!eal_start(&eal, &m->eal, err) || (m->port = port_open(&port, &m->eal, err)) == NULL)
         return false;
     m->lcore_count = (unsigned)m->eal.lcore_count;
+    m->capturer = machine_capturer_new(m);
     m->node.lcore_count = m->lcore_count;
     m->node.control = control;
     m->node.info_network = machine_info_network;
@@ -195,6 +198,7 @@ void machine_destroy(struct machine *m)
         lcore_free(m->lcores[i]);
     if (m->keyspace != NULL)
         keyspace_free(m->keyspace);
+    capturer_free(m->capturer);
     if (m->port != NULL)
         port_close(m->port);
     eal_stop(&m->eal);

@@ -15,6 +15,7 @@ struct machine {
     struct node node;
     struct eal eal;
     struct port *port;
+    struct capturer *capturer;
     struct flow_steering steering;
     struct keyspace *keyspace;
     struct lcore *lcores[LCORES_MAX];

@@ -14,6 +14,7 @@
 #include "link_stream.h"
 #include "log.h"
 #include "machine.h"
+#include "machine_capture.h"
 #include "metrics.h"
 #include "process.h"
 #include "qsbr.h"
@@ -194,7 +195,9 @@ static int node_run(const char *config_path)
                                       .stopping = on_stopping,
                                       .stopped = on_stopped,
                                       .tick = on_tick,
-                                      .arg = &run};
+                                      .arg = &run,
+                                      .capture = &machine_capture_ops,
+                                      .capture_arg = &machine};
     struct control *control = control_new(&options, err);
     if (control == NULL)
         return fail_logged(err);

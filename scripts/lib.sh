@@ -10,7 +10,7 @@ build_packages=(gcc libc6-dev meson ninja-build pkg-config libdpdk-dev liburcu-d
   libcmocka-dev libxxhash-dev libssl-dev libbsd-dev libxdp-dev libbpf-dev libelf-dev libnuma-dev
   libjansson-dev libpcap-dev libhiredis-dev liblzf-dev libisal-dev)
 run_packages=(redis-server redis-tools iproute2 procps)
-test_packages=(python3 iputils-ping)
+test_packages=(python3 python3-scapy iputils-ping)
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

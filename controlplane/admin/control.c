@@ -113,6 +113,7 @@ struct control *control_new(const struct control_options *options, char err[CONT
     c->mailbox.event_fd = c->signal_fd = c->epoll_fd = -1;
     control_server_init(&c->server, c, options->config_path);
     c->server.links = links_new(&c->mailbox, options->link_lcore_run);
+    c->server.capture = (struct capture_desk){.ops = options->capture, .arg = options->capture_arg};
     if (control_open(c, err))
         return c;
     control_free(c);
@@ -178,6 +179,8 @@ static void control_tick(struct control *c, uint64_t now_us)
     if (c->pump)
         unix_pump_tick(c->pump, now_us);
     links_tick(c->server.links, now_us);
+    if (!c->server.ending)
+        capture_desk_tick(&c->server.capture);
     if (c->options.tick)
         c->options.tick(c->options.arg, now_us);
 }

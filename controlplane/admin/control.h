@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "admin_mail.h"
+#include "capture.h"
 #include "link_mail.h"
 #include "mailbox.h"
 #include "unix_mail.h"
@@ -33,6 +34,8 @@ struct control_options {
     /* About ten times a second; may be NULL. */
     void (*tick)(void *arg, uint64_t now_us);
     void *arg;
+    const struct capture_ops *capture; /* NULL: there is nothing to capture */
+    void *capture_arg;
 };
 
 /* Blocks the signals that the control thread reads itself (SIGTERM, SIGINT) and ignores SIGHUP and

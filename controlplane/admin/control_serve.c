@@ -142,6 +142,10 @@ static enum admin_outcome serve(struct admin_server *admin, struct admin_request
         return ADMIN_DONE;
     case ADMIN_PEER_PING:
         return peer_ping_serve(server, request);
+    case ADMIN_CAPTURE_START:
+    case ADMIN_CAPTURE_STOP:
+    case ADMIN_CAPTURE_STATUS:
+        return capture_serve(&server->capture, request);
     }
     check_failed(__FILE__, __LINE__, "a kind of request that nobody serves");
 }
@@ -164,5 +168,6 @@ void control_server_fini(struct control_server *server)
     }
     for (struct admin_request *request; (request = line_take(server)) != NULL;)
         admin_request_free(request);
+    capture_desk_fini(&server->capture);
     free(server->config_path);
 }

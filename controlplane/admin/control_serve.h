@@ -5,6 +5,7 @@
 #pragma once
 #include <stdbool.h>
 #include "admin_mail.h"
+#include "capture_serve.h"
 
 struct control;
 struct links;
@@ -14,6 +15,7 @@ struct control_server {
     struct admin_server admin; /* first */
     struct control *control;
     struct links *links;
+    struct capture_desk capture;
     unsigned peer_lcore_next;        /* the next DEBUG PEER's */
     char *config_path;               /* "": no file */
     bool ending;                     /* requests are dropped: there is nobody to answer */

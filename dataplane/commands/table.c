@@ -36,6 +36,7 @@
     }
 
 static struct command commands[] = {
+#include "capture.def"
 #include "connection.def"
 #include "server.def"
 #include "generic.def"
