@@ -122,9 +122,9 @@ struct cluster_event_settled {
 
 /* How we follow our primary; sent on each change and about every 100 ms. */
 struct cluster_replication {
-    uint64_t offset;     /* of this node: end of its log, or what it has applied as a replica */
-    bool link_up;        /* a replica: online with its primary */
-    bool synced;         /* holds data of a completed synchronisation; else its offset counts as 0 */
+    uint64_t offset; /* of this node: end of its log, or what it has applied as a replica */
+    bool link_up;    /* a replica: online with its primary */
+    bool synced;     /* holds data of a completed synchronisation; else its offset counts as 0 */
     uint64_t contact_us; /* a replica: last byte from its primary, or when the link went down */
 };
 
@@ -163,12 +163,12 @@ struct cluster_event {
 
 enum cluster_action_kind {
     CLUSTER_ACTION_SEND,
-    CLUSTER_ACTION_OPEN,    /* connect a link; LINK_UP or LINK_FAILED answers, unless closed before */
-    CLUSTER_ACTION_CLOSE,   /* end a link, either way; no event of it is looked at any more */
-    CLUSTER_ACTION_PERSIST, /* write nodes.conf durably; PERSISTED answers. One at a time. */
-    CLUSTER_ACTION_VIEW,    /* publish; SETTLED answers */
-    CLUSTER_ACTION_PONG,    /* publish what answers PING; before what follows it is sent */
-    CLUSTER_ACTION_REPLY,   /* to an admin request */
+    CLUSTER_ACTION_OPEN,  /* connect a link; LINK_UP or LINK_FAILED answers, unless closed before */
+    CLUSTER_ACTION_CLOSE, /* end a link, either way; no event of it is looked at any more */
+    CLUSTER_ACTION_PERSIST,        /* write nodes.conf durably; PERSISTED answers. One at a time. */
+    CLUSTER_ACTION_VIEW,           /* publish; SETTLED answers */
+    CLUSTER_ACTION_PONG,           /* publish what answers PING; before what follows it is sent */
+    CLUSTER_ACTION_REPLY,          /* to an admin request */
     CLUSTER_ACTION_REPLICATE,      /* follow this primary, at this address; also when it moved */
     CLUSTER_ACTION_REPLICATE_STOP, /* we are a primary: stop following, keep the data */
     CLUSTER_ACTION_DELETE_SLOT,    /* the slot was lost: delete what keys it holds */

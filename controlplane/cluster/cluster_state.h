@@ -43,10 +43,10 @@ struct cluster_node {
     struct cluster_link *link, *inbound;
     uint64_t config_epoch, offset, offset_us;
     uint64_t created_us, ping_sent_us, pong_received_us, data_received_us, fail_us;
-    uint64_t open_at_us;    /* not before */
-    uint64_t meet_us;       /* the last MEET; flag MEET: until the node opens a link to us */
-    uint64_t gossip_mark;   /* the last gossip section that has it */
-    uint64_t claim_hash;    /* of a claim that was exactly what the table says; 0: none */
+    uint64_t open_at_us;  /* not before */
+    uint64_t meet_us;     /* the last MEET; flag MEET: until the node opens a link to us */
+    uint64_t gossip_mark; /* the last gossip section that has it */
+    uint64_t claim_hash;  /* of a claim that was exactly what the table says; 0: none */
     struct cluster_report *reports;
     uint32_t report_count, report_size;
     struct election_node election;
@@ -126,7 +126,7 @@ struct cluster {
     uint64_t persist_at_us, persist_retry_us; /* not before: when it can wait; after a failure */
     uint64_t view_version, view_settled, settling_version; /* 0: nothing is settling */
     enum cluster_want view_want, pong_want;
-    bool broadcast_want;  /* PONG to all at the end of the step */
+    bool broadcast_want; /* PONG to all at the end of the step */
     uint64_t pong_version, pong_used;
     char following_id[BUS_NAME_SIZE + 1]; /* last REPLICATE; empty: none */
     char following_ip[BUS_IP_SIZE];
@@ -202,7 +202,8 @@ void cluster_node_rename(struct cluster *c, struct cluster_node *n, const void *
 void cluster_node_set_hostname(struct cluster *c, struct cluster_node *n, struct slice hostname);
 void cluster_node_set_shard_id(struct cluster *c, struct cluster_node *n, const void *id);
 /* Its primary is now this one (NULL: not known); it becomes a replica. n is not ourselves. */
-void cluster_node_set_replica(struct cluster *c, struct cluster_node *n, struct cluster_node *primary);
+void cluster_node_set_replica(struct cluster *c, struct cluster_node *n,
+                              struct cluster_node *primary);
 void cluster_node_set_primary(struct cluster *c, struct cluster_node *n);
 /* Low level: only the link between the two. */
 void cluster_node_link_primary(struct cluster_node *n, struct cluster_node *primary);
@@ -241,7 +242,7 @@ struct cluster_node *cluster_slot_importing(const struct cluster *c, unsigned sl
 void cluster_slot_set_migrating(struct cluster *c, unsigned slot, struct cluster_node *to);
 void cluster_slot_set_importing(struct cluster *c, unsigned slot, struct cluster_node *from);
 void cluster_slots_close_moves(struct cluster *c, const struct cluster_node *with); /* NULL: all */
-void cluster_slots_delete_lost(struct cluster *c); /* SETTLED */
+void cluster_slots_delete_lost(struct cluster *c);                                  /* SETTLED */
 /* After a load: a slot that holds keys is ours, or comes from its owner. */
 void cluster_slots_loaded(struct cluster *c);
 
@@ -261,7 +262,8 @@ uint64_t cluster_persist_now(struct cluster *c);
 void cluster_persist_soon(struct cluster *c); /* what is not ours to lose: epochs, other nodes */
 void cluster_self_persisted(struct cluster *c, const struct cluster_event_persisted *event);
 void cluster_self_settled(struct cluster *c, uint64_t version);
-/* End of each step, whose actions begin at first: persists, publishes, shows what the step wants. */
+/* End of each step, whose actions begin at first: persists, publishes, shows what the step wants.
+ */
 void cluster_self_flush(struct cluster *c, size_t first);
 /* Become a replica of primary, or follow another one. */
 void cluster_self_follow(struct cluster *c, struct cluster_node *primary);
@@ -270,7 +272,8 @@ void cluster_self_promote(struct cluster *c, uint64_t epoch);
 void cluster_self_init(struct cluster *c, bool is_new);
 
 /* ---- cluster_epoch.c ---- */
-void cluster_epoch_adopt(struct cluster *c, struct cluster_node *sender, const struct bus_header *h);
+void cluster_epoch_adopt(struct cluster *c, struct cluster_node *sender,
+                         const struct bus_header *h);
 uint64_t cluster_epoch_max(const struct cluster *c);
 /* A new epoch for us without asking anyone; false: ours is the greatest already. */
 bool cluster_epoch_bump(struct cluster *c);
@@ -318,7 +321,8 @@ enum cluster_meet { CLUSTER_MEET_STARTED, CLUSTER_MEET_AGAIN, CLUSTER_MEET_BAD, 
 enum cluster_meet cluster_meet_start(struct cluster *c, struct slice ip, uint16_t port,
                                      uint16_t cport, bool meet);
 void cluster_meet_take(struct cluster *c, struct cluster_link *link, const struct bus_message *m);
-/* A PONG on our link to a node in handshake; false: the frame is done with, the node may be gone. */
+/* A PONG on our link to a node in handshake; false: the frame is done with, the node may be gone.
+ */
 bool cluster_handshake_take(struct cluster *c, struct cluster_link *link,
                             struct cluster_node *sender, const struct bus_message *m);
 void cluster_handshake_expire(struct cluster *c);

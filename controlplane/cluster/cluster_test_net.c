@@ -1,0 +1,903 @@
+#include "cluster_test_net.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "check.h"
+#include "nodes_conf.h"
+#include "rng.h"
+
+#define MS 1000ull
+#define DELAY_MIN_US 100
+#define DELAY_SPREAD_US 400
+#define CONNECT_TIMEOUT_US (200 * MS)
+#define RETRY_US (20 * MS) /* of a held-up link */
+#define SETTLE_US 100
+#define START_US (1000 * 1000 * MS) /* so that 0 is never a time */
+#define WALL_OFFSET_MS 1700000000000ull
+#define COMMAND_LIMIT_MS 10000
+#define WORDS_MAX 64
+#define VALIDATE_EVERY 16 /* steps: a whole one takes longer than a step */
+
+enum what {
+    WHAT_TICK,
+    WHAT_DELIVER,
+    WHAT_UP,
+    WHAT_FAILED,
+    WHAT_DOWN,
+    WHAT_DURABLE,
+    WHAT_SETTLED,
+    WHAT_REPLICATION
+};
+
+struct item {
+    uint64_t at_us, sequence;
+    enum what what;
+    unsigned node;
+    uint64_t life; /* of the node: events of a former one are void */
+    uint64_t value;
+    struct pipe *pipe;
+};
+
+struct parcel {
+    struct parcel *next;
+    struct cluster_frame *frame;
+};
+
+/* One TCP connection; ends[0] opened it. */
+struct pipe {
+    struct pipe *next;
+    unsigned ends[2];
+    uint64_t lives[2];
+    cluster_link_id ids[2];
+    bool open[2]; /* told up, not yet told down */
+    bool cut;
+    struct parcel *head[2], **tail[2]; /* towards ends[i] */
+    bool scheduled[2];
+};
+
+struct disk {
+    char *text, *writing;
+    size_t len, writing_len;
+    uint64_t delay_us;
+    bool works;
+    struct nodes_conf *conf;
+};
+
+struct box {
+    struct cluster *c;
+    struct cluster_config config;
+    uint64_t life, tick_at_us, paused_until_us, offset;
+    cluster_link_id inbound_next;
+    struct disk disk;
+    struct cluster_view *view;
+    char following[BUS_NAME_SIZE + 1];
+    uint64_t keys[SLOTS];
+    struct test_net *net;
+};
+
+struct test_net {
+    unsigned count;
+    struct box boxes[TEST_NET_NODES_MAX];
+    struct item *heap;
+    size_t heap_count, heap_size;
+    uint64_t now_us, sequence, steps, reply_next, reply_id;
+    uint32_t side;
+    unsigned loss_per_mille, deleted, alarms;
+    struct rng rng;
+    struct pipe *pipes;
+    char *reply;
+};
+
+/* ---- the heap ---- */
+
+static bool item_before(const struct item *a, const struct item *b)
+{
+    return a->at_us != b->at_us ? a->at_us < b->at_us : a->sequence < b->sequence;
+}
+
+static void heap_push(struct test_net *net, struct item item)
+{
+    if (net->heap_count == net->heap_size) {
+        net->heap_size = net->heap_size ? net->heap_size * 2 : 256;
+        net->heap = realloc(net->heap, net->heap_size * sizeof(*net->heap));
+        CHECK(net->heap);
+    }
+    item.sequence = ++net->sequence;
+    size_t at = net->heap_count++;
+    while (at > 0 && item_before(&item, &net->heap[(at - 1) / 2])) {
+        net->heap[at] = net->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    net->heap[at] = item;
+}
+
+static struct item heap_pop(struct test_net *net)
+{
+    struct item first = net->heap[0], last = net->heap[--net->heap_count];
+    size_t at = 0, child;
+    while ((child = 2 * at + 1) < net->heap_count) {
+        if (child + 1 < net->heap_count && item_before(&net->heap[child + 1], &net->heap[child]))
+            child++;
+        if (!item_before(&net->heap[child], &last))
+            break;
+        net->heap[at] = net->heap[child];
+        at = child;
+    }
+    net->heap[at] = last;
+    return first;
+}
+
+static void later(struct test_net *net, unsigned node, enum what what, uint64_t delay_us,
+                  uint64_t value)
+{
+    heap_push(net, (struct item){.at_us = net->now_us + delay_us,
+                                 .what = what,
+                                 .node = node,
+                                 .life = net->boxes[node].life,
+                                 .value = value});
+}
+
+static uint64_t delay_us(struct test_net *net)
+{
+    return DELAY_MIN_US + rng_below(&net->rng, DELAY_SPREAD_US);
+}
+
+/* ---- pipes ---- */
+
+static void pipe_schedule(struct test_net *net, struct pipe *p, unsigned end, enum what what,
+                          uint64_t delay)
+{
+    heap_push(net, (struct item){.at_us = net->now_us + delay,
+                                 .what = what,
+                                 .node = p->ends[end],
+                                 .life = p->lives[end],
+                                 .value = end,
+                                 .pipe = p});
+}
+
+static bool pipe_blocked(const struct test_net *net, const struct pipe *p)
+{
+    return (net->side >> p->ends[0] & 1) != (net->side >> p->ends[1] & 1);
+}
+
+static void pipe_empty(struct pipe *p, unsigned end)
+{
+    while (p->head[end]) {
+        struct parcel *parcel = p->head[end];
+        p->head[end] = parcel->next;
+        free(parcel->frame);
+        free(parcel);
+    }
+    p->tail[end] = &p->head[end];
+}
+
+/* The other end hears of it when the network lets it. */
+static void pipe_cut(struct test_net *net, struct pipe *p)
+{
+    if (p->cut)
+        return;
+    p->cut = true;
+    for (unsigned end = 0; end < 2; end++) {
+        pipe_empty(p, end);
+        if (p->open[end])
+            pipe_schedule(net, p, end, WHAT_DOWN, delay_us(net));
+    }
+}
+
+static struct pipe *pipe_find(const struct test_net *net, unsigned node, cluster_link_id id,
+                              unsigned *end)
+{
+    for (struct pipe *p = net->pipes; p; p = p->next)
+        for (*end = 0; *end < 2; (*end)++)
+            if (p->ends[*end] == node && p->ids[*end] == id &&
+                p->lives[*end] == net->boxes[node].life)
+                return p;
+    return NULL;
+}
+
+static int box_at(const struct test_net *net, const char *ip, unsigned cport)
+{
+    for (unsigned i = 0; i < net->count; i++)
+        if (net->boxes[i].c && strcmp(net->boxes[i].config.ip, ip) == 0 &&
+            net->boxes[i].config.cport == cport)
+            return (int)i;
+    return -1;
+}
+
+static void pipe_open(struct test_net *net, unsigned from, const struct cluster_action *action)
+{
+    struct pipe *p = calloc(1, sizeof(*p));
+    CHECK(p);
+    int to = box_at(net, action->open.ip, action->open.cport);
+    p->ends[0] = from;
+    p->ends[1] = to < 0 ? from : (unsigned)to;
+    p->lives[0] = net->boxes[from].life;
+    p->lives[1] = net->boxes[p->ends[1]].life;
+    p->ids[0] = action->open.link;
+    p->tail[0] = &p->head[0];
+    p->tail[1] = &p->head[1];
+    p->next = net->pipes;
+    net->pipes = p;
+    bool reachable = to >= 0 && !pipe_blocked(net, p);
+    p->cut = !reachable;
+    if (!reachable) {
+        pipe_schedule(net, p, 0, WHAT_FAILED, to < 0 ? delay_us(net) : CONNECT_TIMEOUT_US);
+        return;
+    }
+    p->ids[1] = CLUSTER_LINK_INBOUND | ++net->boxes[p->ends[1]].inbound_next;
+    pipe_schedule(net, p, 1, WHAT_UP, delay_us(net));
+    pipe_schedule(net, p, 0, WHAT_UP, 2 * DELAY_MIN_US + delay_us(net));
+}
+
+static void pipe_push(struct test_net *net, struct pipe *p, unsigned to, const uint8_t *bytes,
+                      uint32_t len)
+{
+    if (net->loss_per_mille > 0 && rng_below(&net->rng, 1000) < net->loss_per_mille) {
+        pipe_cut(net, p);
+        return;
+    }
+    struct parcel *parcel = calloc(1, sizeof(*parcel));
+    CHECK(parcel);
+    parcel->frame = malloc(sizeof(*parcel->frame) + len);
+    CHECK(parcel->frame);
+    parcel->frame->len = len;
+    memcpy(parcel->frame->bytes, bytes, len);
+    *p->tail[to] = parcel;
+    p->tail[to] = &parcel->next;
+    if (!p->scheduled[to]) {
+        p->scheduled[to] = true;
+        pipe_schedule(net, p, to, WHAT_DELIVER, delay_us(net));
+    }
+}
+
+/* ---- what a shell does ---- */
+
+/* Rule: nothing of our own state is shown that is not durable. */
+static void send_check(const struct box *box, const struct bus_message *m)
+{
+    const struct nodes_conf *conf = box->disk.conf;
+    CHECK(conf);
+    const struct nodes_conf_node *self = &conf->nodes[conf->myself];
+    CHECK(memcmp(m->header.sender, self->id, BUS_NAME_SIZE) == 0);
+    if (m->header.replica_of) {
+        CHECK(self->primary[0]);
+        return;
+    }
+    CHECK(m->header.config_epoch <= self->config_epoch);
+    for (unsigned i = 0; i < BUS_SLOTS_SIZE && !self->primary[0]; i++)
+        CHECK((m->header.slots[i] & ~(self->slots ? self->slots[i] : 0)) == 0);
+    if (m->header.type == BUS_AUTH_ACK)
+        CHECK(conf->last_vote_epoch >= m->header.current_epoch);
+    if (m->header.type == BUS_AUTH_REQUEST)
+        CHECK(conf->current_epoch >= m->header.current_epoch);
+}
+
+static void do_send(struct test_net *net, unsigned i, const struct cluster_action *action)
+{
+    static const struct bus_limits limits = {BUS_FRAME_MAX, BUS_PUBLISH_MAX, false};
+    const struct cluster_frame *frame = action->send.frame;
+    struct bus_message m;
+    enum bus_reason why;
+    CHECK(bus_decode(slice_from(frame->bytes, frame->len), &limits, &m, &why) == BUS_OK);
+    send_check(&net->boxes[i], &m);
+    unsigned end;
+    struct pipe *p = pipe_find(net, i, action->send.link, &end);
+    if (p && !p->cut)
+        pipe_push(net, p, 1 - end, frame->bytes, frame->len);
+}
+
+static void do_close(struct test_net *net, unsigned i, const struct cluster_action *action)
+{
+    unsigned end;
+    struct pipe *p = pipe_find(net, i, action->open.link, &end);
+    if (!p)
+        return;
+    p->open[end] = false;
+    p->lives[end] = UINT64_MAX; /* the state has forgotten it */
+    pipe_cut(net, p);
+}
+
+static void do_persist(struct test_net *net, unsigned i, struct cluster_action *action)
+{
+    struct disk *disk = &net->boxes[i].disk;
+    CHECK(!disk->writing);
+    disk->writing = action->persist.text;
+    disk->writing_len = action->persist.len;
+    action->persist.text = NULL;
+    later(net, i, WHAT_DURABLE, disk->delay_us, action->persist.ticket);
+}
+
+static void do_reply(struct test_net *net, const struct cluster_action *action)
+{
+    if (action->reply.id != net->reply_id)
+        return;
+    free(net->reply);
+    net->reply = calloc(1, action->reply.len + 1);
+    CHECK(net->reply);
+    memcpy(net->reply, action->reply.text, action->reply.len);
+}
+
+static void act(struct test_net *net, unsigned i, struct cluster_action *action)
+{
+    struct box *box = &net->boxes[i];
+    switch (action->kind) {
+    case CLUSTER_ACTION_SEND:
+        do_send(net, i, action);
+        break;
+    case CLUSTER_ACTION_OPEN:
+        pipe_open(net, i, action);
+        break;
+    case CLUSTER_ACTION_CLOSE:
+        do_close(net, i, action);
+        break;
+    case CLUSTER_ACTION_PERSIST:
+        do_persist(net, i, action);
+        break;
+    case CLUSTER_ACTION_VIEW:
+        CHECK(!box->view || action->view->version > box->view->version);
+        free(box->view);
+        box->view = action->view;
+        action->view = NULL;
+        later(net, i, WHAT_SETTLED, SETTLE_US, box->view->version);
+        break;
+    case CLUSTER_ACTION_REPLY:
+        do_reply(net, action);
+        break;
+    case CLUSTER_ACTION_REPLICATE:
+        memcpy(box->following, action->replicate.id, sizeof(box->following));
+        break;
+    case CLUSTER_ACTION_REPLICATE_STOP:
+        box->following[0] = 0;
+        break;
+    case CLUSTER_ACTION_DELETE_SLOT:
+        box->keys[action->slot] = 0;
+        net->deleted++;
+        break;
+    case CLUSTER_ACTION_LOG:
+        net->alarms += action->log.alarm;
+        if (getenv("TEST_NET_LOG"))
+            printf("[%6llu] %u %s\n", (unsigned long long)test_net_now_ms(net), i,
+                   action->log.text);
+        break;
+    default:
+        break;
+    }
+}
+
+static void step(struct test_net *net, unsigned i, struct cluster_event *event)
+{
+    struct box *box = &net->boxes[i];
+    struct cluster_actions actions;
+    uint64_t life = box->life;
+    event->now_us = net->now_us;
+    event->wall_ms = WALL_OFFSET_MS + net->now_us / MS;
+    cluster_actions_init(&actions);
+    cluster_step(box->c, event, &actions);
+    if (++net->steps % VALIDATE_EVERY == 0)
+        cluster_validate(box->c);
+    for (size_t a = 0; a < actions.count; a++)
+        act(net, i, &actions.items[a]);
+    cluster_actions_free(&actions);
+    CHECK(box->life == life);
+    uint64_t next_us = cluster_next_us(box->c);
+    if (next_us < net->now_us + 1)
+        next_us = net->now_us + 1;
+    if (next_us != box->tick_at_us) {
+        box->tick_at_us = next_us;
+        later(net, i, WHAT_TICK, next_us - net->now_us, 0);
+    }
+}
+
+/* ---- events ---- */
+
+static struct slice ip_of(const struct test_net *net, unsigned i)
+{
+    return slice_str(net->boxes[i].config.ip);
+}
+
+static void link_event(struct test_net *net, const struct item *item, enum cluster_event_kind kind)
+{
+    struct pipe *p = item->pipe;
+    unsigned end = (unsigned)item->value;
+    if (p->lives[end] != item->life)
+        return;
+    if (kind == CLUSTER_EVENT_LINK_UP) {
+        if (p->cut)
+            kind = CLUSTER_EVENT_LINK_FAILED;
+        else
+            p->open[end] = true;
+    }
+    if (kind != CLUSTER_EVENT_LINK_UP) {
+        p->open[end] = false;
+        p->lives[end] = UINT64_MAX;
+    }
+    struct cluster_event event = {.kind = kind,
+                                  .link = {.id = p->ids[end],
+                                           .local_ip = ip_of(net, p->ends[end]),
+                                           .peer_ip = ip_of(net, p->ends[1 - end])}};
+    step(net, item->node, &event);
+}
+
+static void deliver(struct test_net *net, const struct item *item)
+{
+    static const struct bus_limits limits = {BUS_FRAME_MAX, BUS_PUBLISH_MAX, false};
+    struct pipe *p = item->pipe;
+    unsigned end = (unsigned)item->value;
+    p->scheduled[end] = false;
+    if (p->cut || !p->head[end])
+        return;
+    if (pipe_blocked(net, p) || !p->open[end]) {
+        p->scheduled[end] = true;
+        pipe_schedule(net, p, end, WHAT_DELIVER, RETRY_US);
+        return;
+    }
+    struct parcel *parcel = p->head[end];
+    p->head[end] = parcel->next;
+    if (!p->head[end])
+        p->tail[end] = &p->head[end];
+    else {
+        p->scheduled[end] = true;
+        pipe_schedule(net, p, end, WHAT_DELIVER, 1);
+    }
+    struct bus_message m;
+    enum bus_reason why;
+    if (bus_decode(slice_from(parcel->frame->bytes, parcel->frame->len), &limits, &m, &why) ==
+        BUS_OK) {
+        struct cluster_event event = {.kind = CLUSTER_EVENT_FRAME,
+                                      .frame = {.link = p->ids[end], .message = &m}};
+        step(net, item->node, &event);
+    }
+    free(parcel->frame);
+    free(parcel);
+}
+
+static void durable(struct test_net *net, const struct item *item)
+{
+    struct disk *disk = &net->boxes[item->node].disk;
+    bool ok = disk->works;
+    if (ok) {
+        char err[NODES_CONF_ERROR_SIZE];
+        free(disk->text);
+        disk->text = disk->writing;
+        disk->len = disk->writing_len;
+        if (disk->conf)
+            nodes_conf_free(disk->conf);
+        disk->conf = nodes_conf_parse(slice_from(disk->text, disk->len), err);
+        CHECK(disk->conf);
+    } else {
+        free(disk->writing);
+    }
+    disk->writing = NULL;
+    struct cluster_event event = {.kind = CLUSTER_EVENT_PERSISTED,
+                                  .persisted = {.ticket = item->value, .ok = ok}};
+    step(net, item->node, &event);
+}
+
+/* A replica that can reach its primary has what the primary has. */
+static void replication(struct test_net *net, const struct item *item)
+{
+    struct box *box = &net->boxes[item->node];
+    struct cluster_event event = {.kind = CLUSTER_EVENT_REPLICATION};
+    bool linked = false;
+    for (unsigned i = 0; i < net->count && box->following[0]; i++) {
+        const struct box *other = &net->boxes[i];
+        if (other->c && strcmp(cluster_self_id(other->c), box->following) == 0 &&
+            (net->side >> i & 1) == (net->side >> item->node & 1)) {
+            linked = true;
+            box->offset = other->offset;
+        }
+    }
+    if (!box->following[0])
+        box->offset++;
+    event.replication = (struct cluster_replication){
+        .offset = box->offset, .link_up = linked, .synced = true, .contact_us = net->now_us};
+    step(net, item->node, &event);
+    later(net, item->node, WHAT_REPLICATION, 100 * MS, 0);
+}
+
+static void run_item(struct test_net *net, const struct item *item)
+{
+    struct box *box = &net->boxes[item->node];
+    if (!box->c || item->life != box->life)
+        return;
+    if (net->now_us < box->paused_until_us) {
+        struct item again = *item;
+        again.at_us = box->paused_until_us;
+        /* A stopped node finds its timer first or its frames first: its shell takes frames first.
+         */
+        if (item->what == WHAT_TICK)
+            again.at_us++;
+        heap_push(net, again);
+        return;
+    }
+    struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
+    switch (item->what) {
+    case WHAT_TICK:
+        if (item->at_us >= box->tick_at_us)
+            step(net, item->node, &event);
+        break;
+    case WHAT_DELIVER:
+        deliver(net, item);
+        break;
+    case WHAT_UP:
+        link_event(net, item, CLUSTER_EVENT_LINK_UP);
+        break;
+    case WHAT_FAILED:
+        link_event(net, item, CLUSTER_EVENT_LINK_FAILED);
+        break;
+    case WHAT_DOWN:
+        link_event(net, item, CLUSTER_EVENT_LINK_DOWN);
+        break;
+    case WHAT_DURABLE:
+        durable(net, item);
+        break;
+    case WHAT_SETTLED:
+        event.kind = CLUSTER_EVENT_SETTLED;
+        event.settled.version = item->value;
+        step(net, item->node, &event);
+        break;
+    case WHAT_REPLICATION:
+        replication(net, item);
+        break;
+    }
+}
+
+/* Until at_us or until stop() says so; false: at_us was reached. */
+static bool run_to(struct test_net *net, uint64_t at_us, bool (*stop)(struct test_net *net))
+{
+    for (;;) {
+        if (stop && stop(net))
+            return true;
+        if (net->heap_count == 0 || net->heap[0].at_us > at_us)
+            break;
+        struct item item = heap_pop(net);
+        net->now_us = item.at_us;
+        run_item(net, &item);
+    }
+    net->now_us = at_us;
+    return false;
+}
+
+/* ---- the outside ---- */
+
+static uint64_t slot_key_count(void *ctx, unsigned slot)
+{
+    return ((struct box *)ctx)->keys[slot];
+}
+
+static uint64_t key_count(void *ctx)
+{
+    uint64_t count = 0;
+    for (unsigned slot = 0; slot < SLOTS; slot++)
+        count += ((struct box *)ctx)->keys[slot];
+    return count;
+}
+
+static void box_start(struct test_net *net, unsigned i)
+{
+    struct box *box = &net->boxes[i];
+    const struct cluster_env env = {
+        .ctx = box, .slot_key_count = slot_key_count, .key_count = key_count};
+    CHECK(!box->c);
+    box->life++;
+    box->tick_at_us = 0;
+    box->following[0] = 0;
+    box->c = cluster_new(&box->config, &env, box->disk.conf, rng_next(&net->rng));
+    CHECK(box->c);
+    struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
+    step(net, i, &event);
+    later(net, i, WHAT_REPLICATION, 10 * MS, 0);
+}
+
+struct test_net *test_net_new(unsigned count, uint64_t seed)
+{
+    CHECK(count <= TEST_NET_NODES_MAX);
+    struct test_net *net = calloc(1, sizeof(*net));
+    CHECK(net);
+    net->count = count;
+    net->now_us = START_US;
+    rng_seed(&net->rng, seed);
+    for (unsigned i = 0; i < count; i++) {
+        struct box *box = &net->boxes[i];
+        cluster_config_defaults(&box->config);
+        box->config.node_timeout_ms = 1000;
+        snprintf(box->config.ip, sizeof(box->config.ip), "10.0.0.%u", i + 1);
+        box->disk.delay_us = 2 * MS;
+        box->disk.works = true;
+        box->net = net;
+        box_start(net, i);
+    }
+    return net;
+}
+
+void test_net_crash(struct test_net *net, unsigned i)
+{
+    struct box *box = &net->boxes[i];
+    CHECK(box->c);
+    for (struct pipe *p = net->pipes; p; p = p->next)
+        for (unsigned end = 0; end < 2; end++)
+            if (p->ends[end] == i && p->lives[end] == box->life) {
+                p->open[end] = false;
+                p->lives[end] = UINT64_MAX;
+                pipe_cut(net, p);
+            }
+    cluster_free(box->c);
+    box->c = NULL;
+    box->life++;
+    free(box->disk.writing);
+    box->disk.writing = NULL;
+    free(box->view);
+    box->view = NULL;
+}
+
+void test_net_restart(struct test_net *net, unsigned i)
+{
+    box_start(net, i);
+}
+
+void test_net_restart_empty(struct test_net *net, unsigned i)
+{
+    struct disk *disk = &net->boxes[i].disk;
+    free(disk->text);
+    disk->text = NULL;
+    if (disk->conf)
+        nodes_conf_free(disk->conf);
+    disk->conf = NULL;
+    memset(net->boxes[i].keys, 0, sizeof(net->boxes[i].keys));
+    box_start(net, i);
+}
+
+void test_net_move(struct test_net *net, unsigned i, const char *ip)
+{
+    test_net_crash(net, i);
+    snprintf(net->boxes[i].config.ip, BUS_IP_SIZE, "%s", ip);
+    box_start(net, i);
+}
+
+void test_net_free(struct test_net *net)
+{
+    for (unsigned i = 0; i < net->count; i++) {
+        if (net->boxes[i].c)
+            test_net_crash(net, i);
+        if (net->boxes[i].disk.conf)
+            nodes_conf_free(net->boxes[i].disk.conf);
+        free(net->boxes[i].disk.text);
+    }
+    while (net->pipes) {
+        struct pipe *p = net->pipes;
+        net->pipes = p->next;
+        pipe_empty(p, 0);
+        pipe_empty(p, 1);
+        free(p);
+    }
+    free(net->heap);
+    free(net->reply);
+    free(net);
+}
+
+struct cluster *test_net_node(struct test_net *net, unsigned i)
+{
+    CHECK(net->boxes[i].c);
+    return net->boxes[i].c;
+}
+
+uint64_t test_net_now_ms(const struct test_net *net)
+{
+    return (net->now_us - START_US) / MS;
+}
+
+const struct cluster_config *test_net_config(const struct test_net *net, unsigned i)
+{
+    return &net->boxes[i].config;
+}
+
+void test_net_configure(struct test_net *net, unsigned i, const struct cluster_config *config)
+{
+    net->boxes[i].config = *config;
+    struct cluster_event event = {.kind = CLUSTER_EVENT_CONFIG, .config = &net->boxes[i].config};
+    if (net->boxes[i].c)
+        step(net, i, &event);
+}
+
+void test_net_run(struct test_net *net, uint64_t ms)
+{
+    run_to(net, net->now_us + ms * MS, NULL);
+}
+
+uint64_t test_net_until(struct test_net *net, uint64_t ms, bool (*done)(struct test_net *net))
+{
+    uint64_t start_us = net->now_us;
+    if (!run_to(net, net->now_us + ms * MS, done))
+        return UINT64_MAX;
+    return (net->now_us - start_us) / MS;
+}
+
+static bool replied(struct test_net *net)
+{
+    return net->reply != NULL;
+}
+
+const char *test_net_command(struct test_net *net, unsigned i, const char *format, ...)
+{
+    char line[2048];
+    struct slice argv[WORDS_MAX];
+    uint32_t argc = 0;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    for (char *save, *word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        CHECK(argc < WORDS_MAX);
+        argv[argc++] = slice_str(word);
+    }
+    free(net->reply);
+    net->reply = NULL;
+    net->reply_id = ++net->reply_next;
+    struct cluster_event event = {
+        .kind = CLUSTER_EVENT_ADMIN,
+        .admin = {.id = net->reply_id, .argv = argv, .argc = argc, .resp3 = false}};
+    step(net, i, &event);
+    test_net_until(net, COMMAND_LIMIT_MS, replied);
+    return net->reply ? net->reply : "(no reply)";
+}
+
+/* ---- faults ---- */
+
+void test_net_pause(struct test_net *net, unsigned i, uint64_t ms)
+{
+    net->boxes[i].paused_until_us = net->now_us + ms * MS;
+}
+
+void test_net_partition(struct test_net *net, uint32_t side)
+{
+    net->side = side;
+}
+
+void test_net_loss(struct test_net *net, unsigned per_mille)
+{
+    net->loss_per_mille = per_mille;
+}
+
+void test_net_disk(struct test_net *net, unsigned i, uint64_t delay_ms, bool works)
+{
+    net->boxes[i].disk.delay_us = delay_ms * MS;
+    net->boxes[i].disk.works = works;
+}
+
+void test_net_keys(struct test_net *net, unsigned i, unsigned slot, uint64_t count)
+{
+    net->boxes[i].keys[slot] = count;
+}
+
+/* ---- shortcuts and questions ---- */
+
+static bool all_known(struct test_net *net)
+{
+    for (unsigned i = 0; i < net->count; i++)
+        for (unsigned j = 0; j < net->count; j++) {
+            unsigned flags = test_net_flags(net, i, j);
+            if (flags == 0 || flags & BUS_NODE_HANDSHAKE)
+                return false;
+        }
+    return true;
+}
+
+void test_net_join(struct test_net *net)
+{
+    for (unsigned i = 1; i < net->count; i++)
+        CHECK(strcmp(test_net_command(net, i, "meet 10.0.0.1 6379"), "+OK\r\n") == 0);
+    CHECK(test_net_until(net, 60000, all_known) != UINT64_MAX);
+}
+
+static bool settled(struct test_net *net)
+{
+    return test_net_agrees(net) && test_net_all_ok(net);
+}
+
+void test_net_spread(struct test_net *net, unsigned primaries)
+{
+    for (unsigned i = 0; i < primaries; i++) {
+        unsigned first = SLOTS * i / primaries, last = SLOTS * (i + 1) / primaries - 1;
+        CHECK(strcmp(test_net_command(net, i, "addslotsrange %u %u", first, last), "+OK\r\n") == 0);
+        test_net_command(net, i, "bumpepoch");
+    }
+    CHECK(test_net_until(net, 60000, settled) != UINT64_MAX);
+    for (unsigned i = primaries; i < net->count; i++)
+        CHECK(strcmp(test_net_command(net, i, "replicate %s",
+                                      cluster_self_id(net->boxes[i % primaries].c)),
+                     "+OK\r\n") == 0);
+    test_net_run(net, 3000);
+    CHECK(settled(net));
+}
+
+bool test_net_agrees(struct test_net *net)
+{
+    const struct cluster *first = NULL;
+    for (unsigned i = 0; i < net->count; i++) {
+        const struct cluster *c = net->boxes[i].c;
+        if (!c)
+            continue;
+        if (!first)
+            first = c;
+        if (cluster_node_count(c) != cluster_node_count(first))
+            return false;
+        for (unsigned slot = 0; slot < SLOTS; slot++) {
+            const char *a = cluster_slot_owner(first, slot), *b = cluster_slot_owner(c, slot);
+            if (a != b && (!a || !b || strcmp(a, b) != 0))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool test_net_all_ok(struct test_net *net)
+{
+    for (unsigned i = 0; i < net->count; i++)
+        if (net->boxes[i].c && !cluster_state_ok(net->boxes[i].c))
+            return false;
+    return true;
+}
+
+bool test_net_running(const struct test_net *net, unsigned i)
+{
+    return net->boxes[i].c != NULL;
+}
+
+/* The id of a node that does not run is on its disk. */
+static const char *box_id(const struct box *box)
+{
+    if (box->c)
+        return cluster_self_id(box->c);
+    return box->disk.conf ? box->disk.conf->nodes[box->disk.conf->myself].id : NULL;
+}
+
+unsigned test_net_flags(struct test_net *net, unsigned i, unsigned j)
+{
+    struct cluster_peer peer;
+    const char *id = box_id(&net->boxes[j]);
+    if (!net->boxes[i].c || !id || !cluster_peer_get(net->boxes[i].c, id, &peer))
+        return 0;
+    return peer.flags;
+}
+
+int test_net_owner(struct test_net *net, unsigned i, unsigned slot)
+{
+    const char *owner = cluster_slot_owner(test_net_node(net, i), slot);
+    for (unsigned j = 0; owner && j < net->count; j++) {
+        const char *id = box_id(&net->boxes[j]);
+        if (id && strcmp(id, owner) == 0)
+            return (int)j;
+    }
+    return -1;
+}
+
+unsigned test_net_deleted(const struct test_net *net)
+{
+    return net->deleted;
+}
+
+unsigned test_net_alarms(const struct test_net *net)
+{
+    return net->alarms;
+}
+
+const struct cluster_view *test_net_view(const struct test_net *net, unsigned i)
+{
+    return net->boxes[i].view;
+}
+
+struct slice test_net_disk_text(const struct test_net *net, unsigned i)
+{
+    return slice_from(net->boxes[i].disk.text, net->boxes[i].disk.len);
+}
+
+bool test_net_inject(struct test_net *net, unsigned i, unsigned j, struct slice frame)
+{
+    for (struct pipe *p = net->pipes; p; p = p->next)
+        if (p->ends[0] == i && p->ends[1] == j && !p->cut && p->open[1]) {
+            pipe_push(net, p, 1, frame.data, (uint32_t)frame.len);
+            return true;
+        }
+    return false;
+}
