@@ -266,13 +266,13 @@ void cluster_admin_take(struct cluster *c, const struct cluster_admin *admin)
         if (!slice_equal_word(admin->argv[0], command->name))
             continue;
         if (admin->argc < command->argc_min || admin->argc > command->argc_max)
-            break;
-        command->run(c, admin);
+            cluster_admin_error(c, admin, "wrong number of arguments for 'cluster|%s' command",
+                                command->name);
+        else
+            command->run(c, admin);
         return;
     }
     struct slice word = admin->argv[0];
-    cluster_admin_error(c, admin,
-                        "unknown subcommand or wrong number of arguments for '%.*s'. Try CLUSTER "
-                        "HELP.",
+    cluster_admin_error(c, admin, "unknown subcommand '%.*s'. Try CLUSTER HELP.",
                         (int)(word.len < 128 ? word.len : 128), (const char *)word.data);
 }

@@ -2,24 +2,19 @@
 #include "cluster_admin.h"
 #include "numbers.h"
 
-static bool port_parse(struct slice text, int64_t *port)
-{
-    return parse_i64(text, port);
-}
-
 void admin_meet(struct cluster *c, const struct cluster_admin *admin)
 {
     struct slice ip = admin->argv[1], text = admin->argv[2];
     int64_t port, cport;
-    if (!port_parse(text, &port)) {
-        cluster_admin_error(c, admin, "Invalid base port specified: %.*s",
+    if (!parse_i64(text, &port)) {
+        cluster_admin_error(c, admin, "Invalid TCP base port specified: %.*s",
                             (int)(text.len < 64 ? text.len : 64), (const char *)text.data);
         return;
     }
     cport = port + BUS_PORT_OFFSET;
-    if (admin->argc == 4 && !port_parse(admin->argv[3], &cport)) {
+    if (admin->argc == 4 && !parse_i64(admin->argv[3], &cport)) {
         struct slice bus = admin->argv[3];
-        cluster_admin_error(c, admin, "Invalid bus port specified: %.*s",
+        cluster_admin_error(c, admin, "Invalid TCP bus port specified: %.*s",
                             (int)(bus.len < 64 ? bus.len : 64), (const char *)bus.data);
         return;
     }

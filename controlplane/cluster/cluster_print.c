@@ -91,7 +91,9 @@ static void line_fill(const struct cluster *c, const struct cluster_node *n,
     line->cport = n->cport;
     if (n->hostname)
         snprintf(line->hostname, sizeof(line->hostname), "%s", n->hostname);
-    memcpy(line->shard_id, n->shard_id, sizeof(line->shard_id));
+    /* A replica may not have told its new primary's yet. */
+    const struct cluster_node *shard = n->primary ? n->primary : n;
+    memcpy(line->shard_id, shard->shard_id, sizeof(line->shard_id));
     line->flags = n->flags;
     if (n->primary)
         memcpy(line->primary, n->primary->id, sizeof(line->primary));
@@ -175,18 +177,13 @@ static struct slot_counts slot_counts_make(const struct cluster *c)
     return counts;
 }
 
-/* Redis's words here are not those of its log. */
-static const char *const message_names[BUS_TYPE_COUNT] = {
-    "ping",     "pong",   "meet",    "fail",   "publish",     "auth-req",
-    "auth-ack", "update", "mfstart", "module", "publishshard"};
-
 static void messages_print(struct nodes_text *text, const uint64_t *counts, const char *direction)
 {
     uint64_t total = 0;
     for (unsigned type = 0; type < BUS_TYPE_COUNT; type++) {
         total += counts[type];
         if (counts[type] > 0)
-            cluster_print(text, "cluster_stats_messages_%s_%s:%llu\r\n", message_names[type],
+            cluster_print(text, "cluster_stats_messages_%s_%s:%llu\r\n", bus_type_text(type),
                           direction, (unsigned long long)counts[type]);
     }
     cluster_print(text, "cluster_stats_messages_%s:%llu\r\n", direction, (unsigned long long)total);
