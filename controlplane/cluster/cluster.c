@@ -33,6 +33,7 @@ void cluster_free(struct cluster *c)
 {
     if (!c)
         return;
+    election_fini(c);
     cluster_held_drop(c);
     for (uint32_t i = 0; i < c->pending_count; i++)
         free(c->pending[i].text);
@@ -78,6 +79,7 @@ static void replication_take(struct cluster *c, const struct cluster_replication
     if (!replication->synced && !node_is_primary(c->self))
         c->replication.offset = 0;
     c->self->offset = c->replication.offset;
+    election_on_replication(c);
 }
 
 static void event_take(struct cluster *c, const struct cluster_event *event)

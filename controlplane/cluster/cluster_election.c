@@ -5,6 +5,23 @@ void election_init(struct cluster *c)
 {
 }
 
+void election_fini(struct cluster *c)
+{
+}
+
+void election_on_replication(struct cluster *c)
+{
+}
+
+void election_on_settled(struct cluster *c)
+{
+}
+
+uint64_t election_saved_epoch(const struct cluster *c)
+{
+    return c->current_epoch;
+}
+
 void election_tick(struct cluster *c)
 {
 }

@@ -153,7 +153,7 @@ void cluster_print_file(const struct cluster *c, struct nodes_text *text)
         line_fill(c, c->nodes[i], &sets, &line);
         nodes_conf_print_shard(text, &line);
     }
-    nodes_conf_print_vars(text, c->current_epoch, c->last_vote_epoch, true);
+    nodes_conf_print_vars(text, election_saved_epoch(c), c->last_vote_epoch, true);
     slot_sets_free(&sets);
 }
 

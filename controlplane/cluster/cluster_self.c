@@ -85,6 +85,7 @@ void cluster_self_settled(struct cluster *c, uint64_t version)
     c->view_settled = version;
     cluster_slots_delete_lost(c);
     cluster_pending_settled(c);
+    election_on_settled(c);
 }
 
 void cluster_self_follow(struct cluster *c, struct cluster_node *primary)

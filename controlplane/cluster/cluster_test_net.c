@@ -13,6 +13,7 @@
 #define CONNECT_TIMEOUT_US (200 * MS)
 #define RETRY_US (20 * MS) /* of a held-up link */
 #define SETTLE_US 100
+#define PAUSE_US 1000
 #define START_US (1000 * 1000 * MS) /* so that 0 is never a time */
 #define WALL_OFFSET_MS 1700000000000ull
 #define COMMAND_LIMIT_MS 10000
@@ -27,7 +28,8 @@ enum what {
     WHAT_DOWN,
     WHAT_DURABLE,
     WHAT_SETTLED,
-    WHAT_REPLICATION
+    WHAT_REPLICATION,
+    WHAT_PAUSED
 };
 
 struct item {
@@ -67,7 +69,8 @@ struct disk {
 struct box {
     struct cluster *c;
     struct cluster_config config;
-    uint64_t life, tick_at_us, paused_until_us, offset;
+    uint64_t life, tick_at_us, paused_until_us, offset, contact_us;
+    bool writes_paused, replica_stopped, unsynced;
     cluster_link_id inbound_next;
     struct disk disk;
     struct cluster_view *view;
@@ -86,6 +89,9 @@ struct test_net {
     unsigned loss_per_mille, deleted, alarms;
     struct rng rng;
     struct pipe *pipes;
+    bool (*pass)(void *ctx, unsigned from, unsigned to, const struct bus_message *m);
+    void (*seen)(void *ctx, unsigned node, const struct cluster_action *action);
+    void *pass_ctx, *seen_ctx;
     char *reply;
 };
 
@@ -283,7 +289,11 @@ static void do_send(struct test_net *net, unsigned i, const struct cluster_actio
     send_check(&net->boxes[i], &m);
     unsigned end;
     struct pipe *p = pipe_find(net, i, action->send.link, &end);
-    if (p && !p->cut)
+    if (!p || p->cut)
+        return;
+    if (net->pass && !net->pass(net->pass_ctx, i, p->ends[1 - end], &m))
+        pipe_cut(net, p);
+    else
         pipe_push(net, p, 1 - end, frame->bytes, frame->len);
 }
 
@@ -321,6 +331,8 @@ static void do_reply(struct test_net *net, const struct cluster_action *action)
 static void act(struct test_net *net, unsigned i, struct cluster_action *action)
 {
     struct box *box = &net->boxes[i];
+    if (net->seen)
+        net->seen(net->seen_ctx, i, action);
     switch (action->kind) {
     case CLUSTER_ACTION_SEND:
         do_send(net, i, action);
@@ -349,6 +361,13 @@ static void act(struct test_net *net, unsigned i, struct cluster_action *action)
         break;
     case CLUSTER_ACTION_REPLICATE_STOP:
         box->following[0] = 0;
+        break;
+    case CLUSTER_ACTION_PAUSE:
+        box->writes_paused = true;
+        later(net, i, WHAT_PAUSED, PAUSE_US, 0);
+        break;
+    case CLUSTER_ACTION_UNPAUSE:
+        box->writes_paused = false;
         break;
     case CLUSTER_ACTION_DELETE_SLOT:
         box->keys[action->slot] = 0;
@@ -477,23 +496,34 @@ static void durable(struct test_net *net, const struct item *item)
 }
 
 /* A replica that can reach its primary has what the primary has. */
+static bool replication_follow(struct test_net *net, unsigned i)
+{
+    struct box *box = &net->boxes[i];
+    for (unsigned j = 0; j < net->count; j++) {
+        const struct box *other = &net->boxes[j];
+        if (!other->c || strcmp(cluster_self_id(other->c), box->following) != 0 ||
+            (net->side >> i & 1) != (net->side >> j & 1))
+            continue;
+        box->offset = other->offset;
+        box->contact_us = net->now_us;
+        return true;
+    }
+    return false;
+}
+
 static void replication(struct test_net *net, const struct item *item)
 {
     struct box *box = &net->boxes[item->node];
     struct cluster_event event = {.kind = CLUSTER_EVENT_REPLICATION};
     bool linked = false;
-    for (unsigned i = 0; i < net->count && box->following[0]; i++) {
-        const struct box *other = &net->boxes[i];
-        if (other->c && strcmp(cluster_self_id(other->c), box->following) == 0 &&
-            (net->side >> i & 1) == (net->side >> item->node & 1)) {
-            linked = true;
-            box->offset = other->offset;
-        }
-    }
-    if (!box->following[0])
+    if (box->following[0])
+        linked = !box->replica_stopped && replication_follow(net, item->node);
+    else if (!box->writes_paused)
         box->offset++;
-    event.replication = (struct cluster_replication){
-        .offset = box->offset, .link_up = linked, .synced = true, .contact_us = net->now_us};
+    event.replication = (struct cluster_replication){.offset = box->offset,
+                                                     .link_up = linked,
+                                                     .synced = !box->unsynced,
+                                                     .contact_us = box->contact_us};
     step(net, item->node, &event);
     later(net, item->node, WHAT_REPLICATION, 100 * MS, 0);
 }
@@ -542,6 +572,13 @@ static void run_item(struct test_net *net, const struct item *item)
     case WHAT_REPLICATION:
         replication(net, item);
         break;
+    case WHAT_PAUSED:
+        if (!box->writes_paused)
+            break;
+        event.kind = CLUSTER_EVENT_PAUSED;
+        event.paused_offset = box->offset;
+        step(net, item->node, &event);
+        break;
     }
 }
 
@@ -585,6 +622,7 @@ static void box_start(struct test_net *net, unsigned i)
     box->life++;
     box->tick_at_us = 0;
     box->following[0] = 0;
+    box->writes_paused = false;
     box->c = cluster_new(&box->config, &env, box->disk.conf, rng_next(&net->rng));
     CHECK(box->c);
     struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
@@ -765,6 +803,45 @@ void test_net_disk(struct test_net *net, unsigned i, uint64_t delay_ms, bool wor
 {
     net->boxes[i].disk.delay_us = delay_ms * MS;
     net->boxes[i].disk.works = works;
+}
+
+void test_net_watch(struct test_net *net,
+                    bool (*pass)(void *ctx, unsigned from, unsigned to,
+                                 const struct bus_message *m),
+                    void *ctx)
+{
+    net->pass = pass;
+    net->pass_ctx = ctx;
+}
+
+void test_net_watch_actions(struct test_net *net,
+                            void (*seen)(void *ctx, unsigned node,
+                                         const struct cluster_action *action),
+                            void *ctx)
+{
+    net->seen = seen;
+    net->seen_ctx = ctx;
+}
+
+void test_net_replica_stop(struct test_net *net, unsigned i, bool stopped)
+{
+    net->boxes[i].replica_stopped = stopped;
+}
+
+void test_net_unsynced(struct test_net *net, unsigned i, bool unsynced)
+{
+    net->boxes[i].unsynced = unsynced;
+}
+
+void test_net_write(struct test_net *net, unsigned i, uint64_t bytes)
+{
+    CHECK(!net->boxes[i].writes_paused);
+    net->boxes[i].offset += bytes;
+}
+
+uint64_t test_net_offset(const struct test_net *net, unsigned i)
+{
+    return net->boxes[i].offset;
 }
 
 void test_net_keys(struct test_net *net, unsigned i, unsigned slot, uint64_t count)

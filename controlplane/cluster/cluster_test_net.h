@@ -44,6 +44,23 @@ void test_net_loss(struct test_net *net, unsigned per_mille);
 void test_net_disk(struct test_net *net, unsigned i, uint64_t delay_ms, bool works);
 void test_net_keys(struct test_net *net, unsigned i, unsigned slot, uint64_t count);
 
+/* Asked for each frame before it is on its way; false: it is lost together with its link. */
+void test_net_watch(struct test_net *net,
+                    bool (*pass)(void *ctx, unsigned from, unsigned to,
+                                 const struct bus_message *m),
+                    void *ctx);
+/* Sees each action before it is carried out. */
+void test_net_watch_actions(struct test_net *net,
+                            void (*seen)(void *ctx, unsigned node,
+                                         const struct cluster_action *action),
+                            void *ctx);
+/* Replication: the offset of a replica follows its primary's, unless it is stopped; the data of one
+ * that is not synced does not count. Primaries write one byte every 100 ms, and this. */
+void test_net_replica_stop(struct test_net *net, unsigned i, bool stopped);
+void test_net_unsynced(struct test_net *net, unsigned i, bool unsynced);
+void test_net_write(struct test_net *net, unsigned i, uint64_t bytes);
+uint64_t test_net_offset(const struct test_net *net, unsigned i);
+
 /* Shortcuts. */
 /* Every node meets the first; runs until all know each other. */
 void test_net_join(struct test_net *net);
