@@ -3,8 +3,10 @@
 #include <stdlib.h>
 #include "check.h"
 #include "log.h"
+#include "metrics.h"
 #include "session.h"
 #include "stats.h"
+#include "subscribe.h"
 #include "transaction.h"
 
 #define ERROR_ARGS_MAX 128
@@ -173,15 +175,53 @@ static uint32_t effective_flags(const struct call *c)
     return flags;
 }
 
+/* About what the command adds. */
+static size_t request_bytes(const struct call *c)
+{
+    const struct session *s = c->session;
+    size_t bytes = 0;
+    if (c->command->flags & CMD_EXEC && s->flags & SESSION_MULTI)
+        return s->transaction->queue_bytes;
+    for (uint32_t i = 1; i < c->argc; i++)
+        bytes += c->argv[i].len;
+    return bytes;
+}
+
+static enum admit_result hold(struct call *c)
+{
+    metric_inc(writes_held);
+    session_hold(c->session);
+    return ADMIT_DONE;
+}
+
+/* Messages pile up faster than they are delivered. */
+static enum admit_result check_publish(struct call *c)
+{
+    if (effective_flags(c) & CMD_MAY_REPLICATE && publish_is_behind(c->worker->node)) {
+        session_hold(c->session);
+        return ADMIT_DONE;
+    }
+    return ADMIT_RUN;
+}
+
 static enum admit_result check_memory(struct call *c)
 {
     uint32_t flags = effective_flags(c);
     /* A queue may grow without end, so inside MULTI everything that would be queued is refused. */
     bool grows = flags & CMD_DENYOOM ||
                  (c->session->flags & SESSION_MULTI && !(flags & (CMD_EXEC | CMD_ENDS_MULTI)));
-    if (!grows || ks_make_room(c->ks))
+    if (flags & CMD_WRITE && ks_crowded(c->ks))
+        return hold(c);
+    if (!grows || !c->worker->config->maxmemory_bytes)
         return ADMIT_RUN;
-    return refuse(c, REPLY_OOM);
+    switch (ks_make_room(c->ks, request_bytes(c))) {
+    case KS_ROOM_LATER:
+        return hold(c);
+    case KS_ROOM_NONE:
+        return refuse(c, REPLY_OOM);
+    default:
+        return ADMIT_RUN;
+    }
 }
 
 static enum admit_result check_subscriber(struct call *c)
@@ -241,10 +281,12 @@ enum admit_result admit(struct call *c)
         return refuse(c, REPLY_NOAUTH);
     if (likely_false(s->flags & SESSION_MULTI) && c->command->flags & (CMD_NO_MULTI | CMD_PARKS))
         return refuse(c, "ERR Command not allowed inside a transaction");
-    if (c->worker->config->maxmemory_bytes)
+    if (c->worker->config->maxmemory_bytes || likely_false(c->ks->crowded))
         TRY(check_memory(c));
     if (likely_false(s->flags & SESSION_PUBSUB))
         TRY(check_subscriber(c));
+    if (likely_false(c->command->flags & (CMD_MAY_REPLICATE | CMD_EXEC)))
+        TRY(check_publish(c));
     if (likely_false(atomic_load_explicit(&node->pause_until_ms, memory_order_relaxed) != 0))
         TRY(check_pause(c));
     if (likely_false(s->flags & SESSION_MULTI))

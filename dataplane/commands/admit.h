@@ -6,7 +6,7 @@
 
 enum admit_result {
     ADMIT_RUN,
-    ADMIT_DONE, /* refused or queued (the reply is written), or paused */
+    ADMIT_DONE, /* refused or queued (the reply is written), or it is held back (SESSION_PAUSED) */
 };
 
 /* Resolves a subcommand: c->command becomes it. */

@@ -70,11 +70,11 @@ void cmd_client_reply(struct call *c)
     struct session *s = c->session;
     if (slice_equal_word(c->argv[2], "on")) {
         s->flags &= ~(uint32_t)(SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT);
-        command_reply_mode_apply(s);
+        session_reply_mode_apply(s);
         reply_ok(c->reply);
     } else if (slice_equal_word(c->argv[2], "off")) {
         s->flags |= SESSION_REPLY_OFF;
-        command_reply_mode_apply(s);
+        session_reply_mode_apply(s);
     } else if (slice_equal_word(c->argv[2], "skip")) {
         if (!(s->flags & SESSION_REPLY_OFF))
             s->flags |= SESSION_REPLY_SKIP_NEXT;

@@ -250,6 +250,29 @@ static void replies_are_switched_off(void **state)
               "-ERR syntax error\r\n-ERR syntax error\r\n+OK\r\n");
 }
 
+/* Answers that come by mail, or from a job, are silenced like those that come at once. */
+static void late_replies_are_switched_off_too(void **state)
+{
+    test_node_config(node, "enable-debug-command", "yes");
+    TEST_SAYS(b, "DEBUG POPULATE 20000\r\n", "+OK\r\n");
+    static const char *const late[] = {
+        "CLIENT LIST\r\n",          "CLIENT KILL ID 999\r\n", "KEYS key:1999*\r\n",
+        "DEBUG POPULATE 30000\r\n", "INFO everything\r\n",    "LATENCY HISTOGRAM\r\n",
+    };
+    for (unsigned i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+        char text[200];
+        int len = snprintf(text, sizeof(text), "CLIENT REPLY SKIP\r\n%sPING\r\n", late[i]);
+        test_send(a, text, (size_t)len);
+        assert_string_equal(test_replies(a, NULL), "+PONG\r\n");
+        len = snprintf(text, sizeof(text), "CLIENT REPLY OFF\r\n%sPING\r\nCLIENT REPLY ON\r\n%s",
+                       late[i], late[i]);
+        test_send(a, text, (size_t)len);
+        const char *said = test_replies(a, NULL);
+        assert_memory_equal(said, "+OK\r\n", 5);
+        assert_true(said[5] != '\0'); /* and this one is heard */
+    }
+}
+
 static void pauses_hold_commands_back(void **state)
 {
     TEST_SAYS(b, "MULTI\r\nSET k w\r\n", "+OK\r\n+QUEUED\r\n");
@@ -348,21 +371,14 @@ int main(void)
 {
 #define WITH_NODE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_NODE(hello_speaks_both_protocols),
-        WITH_NODE(a_password_is_asked_for),
-        WITH_NODE(guessing_passwords_costs_nothing),
-        WITH_NODE(passwords_stay_out_of_the_slow_log),
-        WITH_NODE(strangers_are_kept_small),
-        WITH_NODE(clients_describe_themselves),
-        WITH_NODE(long_lists_come_in_pieces),
-        WITH_NODE(clients_are_killed_anywhere),
-        WITH_NODE(parked_clients_may_be_killed),
-        WITH_NODE(replies_are_switched_off),
-        WITH_NODE(pauses_hold_commands_back),
-        WITH_NODE(too_many_clients_are_told),
-        WITH_NODE(idle_clients_time_out),
-        WITH_NODE(soft_limits_take_their_time),
-        WITH_NODE(selecting_and_unblocking),
+        WITH_NODE(hello_speaks_both_protocols),       WITH_NODE(a_password_is_asked_for),
+        WITH_NODE(guessing_passwords_costs_nothing),  WITH_NODE(passwords_stay_out_of_the_slow_log),
+        WITH_NODE(strangers_are_kept_small),          WITH_NODE(clients_describe_themselves),
+        WITH_NODE(long_lists_come_in_pieces),         WITH_NODE(clients_are_killed_anywhere),
+        WITH_NODE(parked_clients_may_be_killed),      WITH_NODE(replies_are_switched_off),
+        WITH_NODE(late_replies_are_switched_off_too), WITH_NODE(pauses_hold_commands_back),
+        WITH_NODE(too_many_clients_are_told),         WITH_NODE(idle_clients_time_out),
+        WITH_NODE(soft_limits_take_their_time),       WITH_NODE(selecting_and_unblocking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -203,8 +203,6 @@ void command_run(struct call *c);
 /* The same with statistics, slow log and latency: for one of EXEC's commands, whose keys it
  * extracts. */
 void command_call_queued(struct call *c);
-/* After SESSION_REPLY_OFF or _SKIP changed. */
-void command_reply_mode_apply(struct session *s);
 
 /* "ERR wrong number of arguments for 'get' command", "ERR unknown subcommand …" and the like. */
 void command_reply_arity(struct call *c);

@@ -51,7 +51,7 @@ void cmd_reset(struct call *c)
     c->session->flags &= ~(uint32_t)SESSION_AUTHENTICATED;
     if (c->worker->config->requirepass[0] == '\0')
         c->session->flags |= SESSION_AUTHENTICATED;
-    command_reply_mode_apply(c->session);
+    session_reply_mode_apply(c->session);
     reply_status(c->reply, "RESET");
 }
 

@@ -177,22 +177,6 @@ void command_call_queued(struct call *c)
     free(keys.allocated);
 }
 
-/* CLIENT REPLY SKIP silences the command after it. */
-static void reply_mode_advance(struct session *s)
-{
-    s->flags &= ~(uint32_t)SESSION_REPLY_SKIP;
-    if (s->flags & SESSION_REPLY_SKIP_NEXT) {
-        s->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
-        s->flags |= SESSION_REPLY_SKIP;
-    }
-    command_reply_mode_apply(s);
-}
-
-void command_reply_mode_apply(struct session *s)
-{
-    s->reply.muted = !s->stream || s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
-}
-
 void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
                      const struct command_hint *hint)
 {
@@ -215,6 +199,6 @@ void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
         free(keys.allocated);
     }
     if (likely_false(s->flags & (SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)) &&
-        !(s->flags & SESSION_PAUSED))
-        reply_mode_advance(s);
+        !(s->flags & (SESSION_PAUSED | SESSION_PARKED)))
+        session_reply_mode_advance(s);
 }

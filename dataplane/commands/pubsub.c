@@ -75,8 +75,9 @@ void cmd_punsubscribe(struct call *c)
 
 void cmd_publish(struct call *c)
 {
-    uint64_t receivers = publish(c->worker, c->session, c->argv[1], c->argv[2], !c->in_exec);
-    reply_i64(c->reply, (int64_t)receivers);
+    uint64_t receivers;
+    if (!publish(c->session, c->argv[1], c->argv[2], !c->in_exec, &receivers))
+        reply_i64(c->reply, (int64_t)receivers);
 }
 
 /* ---- PUBSUB ---- */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "channels.h"
+#include "delivery.h"
 #include "subscribe.h"
 #include "test_node.h"
 
@@ -156,6 +157,158 @@ static void subscribers_that_end_are_forgotten(void **state)
               ":50\r\n*2\r\n$1\r\nx\r\n:50\r\n:2\r\n");
 }
 
+/* ---- very many subscribers ---- */
+
+#define CROWD 2000
+#define MESSAGE_BYTES (sizeof(MESSAGE("x", "hi")) - 1)
+
+static struct test_client *crowd[CROWD];
+
+static void crowd_subscribes(unsigned lcore)
+{
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i] = test_connect(node, lcore);
+        TEST_SEND(crowd[i], "SUBSCRIBE x\r\n");
+        test_replies(crowd[i], NULL);
+    }
+}
+
+static size_t crowd_has(void)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < CROWD; i++)
+        bytes += crowd[i]->stream->stream.out.len;
+    return bytes / MESSAGE_BYTES;
+}
+
+static void round_of_all(void)
+{
+    for (unsigned i = 0; i < LCORES; i++)
+        test_lcore_run(node, i);
+}
+
+#define PUSH(client, text) test_stream_push((client)->stream, text, sizeof(text) - 1)
+
+static void crowds_are_served_in_pieces(void **state)
+{
+    for (unsigned lcore = 0; lcore < LCORES; lcore += 2) {
+        crowd_subscribes(lcore);
+        PUSH(b, "PUBLISH x hi\r\nPUBLISH x ho\r\n");
+        size_t had = 0;
+        unsigned rounds = 0;
+        for (; had < 2 * CROWD; rounds++) {
+            round_of_all();
+            size_t has = crowd_has();
+            assert_true(has - had <= DELIVERY_PIECE);
+            assert_true(rounds < 100);
+            had = has;
+        }
+        assert_true(rounds >= 2 * CROWD / DELIVERY_PIECE);
+        test_node_run(node);
+        assert_string_equal(test_replies(b, NULL), ":2000\r\n:2000\r\n");
+        for (int i = 0; i < CROWD; i++)
+            assert_string_equal(test_replies(crowd[i], NULL),
+                                MESSAGE("x", "hi") MESSAGE("x", "ho"));
+        test_node_disconnect(node);
+        b = test_connect(node, 0);
+    }
+}
+
+/* Its own lcore's crowd has the message before the publisher goes on; whoever comes meanwhile does
+ * not get it, whoever leaves is not looked for. */
+static void crowds_may_change_meanwhile(void **state)
+{
+    struct test_client *late = test_connect(node, 0), *never = test_connect(node, 0);
+    crowd_subscribes(0);
+    TEST_SEND(a, "PSUBSCRIBE x*\r\n");
+    TEST_SEND(far, "PSUBSCRIBE ?\r\n");
+    test_replies(a, NULL);
+    test_replies(far, NULL);
+    PUSH(b, "PUBLISH x hi\r\nPING\r\n");
+    round_of_all();
+    assert_in_range(crowd_has(), 1, DELIVERY_PIECE);
+    assert_string_equal(test_replies(b, NULL), "");
+    PUSH(late, "SUBSCRIBE x\r\nPSUBSCRIBE x?\r\nPSUBSCRIBE *\r\n");
+    for (int i = 0; i < CROWD; i += 2)
+        PUSH(crowd[i], "UNSUBSCRIBE\r\n");
+    test_stream_reset(crowd[1]->stream);
+    round_of_all();
+    PUSH(never, "PUBLISH x ho\r\n");
+    test_node_run(node);
+    assert_string_equal(test_replies(b, NULL), ":2002\r\n+PONG\r\n");
+    assert_string_equal(test_replies(never, NULL), ":1003\r\n");
+    const char *got = test_replies(late, NULL);
+    assert_null(strstr(got, "\r\nhi\r\n"));
+    assert_non_null(strstr(got, "message\r\n$1\r\nx\r\n$2\r\nho\r\n"));
+    assert_non_null(strstr(got, "pmessage\r\n$1\r\n*\r\n$1\r\nx\r\n$2\r\nho\r\n"));
+    got = test_replies(a, NULL);
+    assert_true(strstr(got, "hi\r\n") < strstr(got, "ho\r\n"));
+    assert_string_equal(test_replies(crowd[3], NULL), MESSAGE("x", "hi") MESSAGE("x", "ho"));
+    assert_null(strstr(test_replies(crowd[0], NULL), "ho\r\n"));
+}
+
+/* All leave while they are served: the channel itself goes. */
+static void crowds_may_leave_meanwhile(void **state)
+{
+    crowd_subscribes(0);
+    PUSH(b, "PUBLISH x hi\r\n");
+    round_of_all();
+    for (int i = 0; i < CROWD; i++)
+        test_stream_reset(crowd[i]->stream);
+    test_node_run(node);
+    assert_string_equal(test_replies(b, NULL), ":2000\r\n");
+    TEST_SAYS(b, "PUBLISH x hi\r\n", ":0\r\n");
+}
+
+static void publishers_may_leave_meanwhile(void **state)
+{
+    crowd_subscribes(0);
+    PUSH(b, "PUBLISH x hi\r\n");
+    round_of_all();
+    test_stream_reset(b->stream);
+    test_node_run(node);
+    assert_int_equal(crowd_has(), CROWD);
+}
+
+/* Transactions cannot wait; the next one can. */
+static void a_backlog_holds_publishers_back(void **state)
+{
+    crowd_subscribes(0);
+    PUSH(b, "MULTI\r\nPUBLISH x hi\r\nEXEC\r\n");
+    round_of_all();
+    assert_string_equal(test_replies(b, NULL), "+OK\r\n+QUEUED\r\n*1\r\n:2000\r\n");
+    test_node_run(node);
+    assert_int_equal(crowd_has(), CROWD);
+    atomic_fetch_add(&test_worker(node, 2)->publish_in_flight_bytes, PUBLISH_IN_FLIGHT_MAX + 1);
+    PUSH(b, "PING\r\nPUBLISH x hi\r\n");
+    PUSH(far, "MULTI\r\nPING\r\nEXEC\r\n");
+    round_of_all();
+    round_of_all();
+    assert_string_equal(test_replies(b, NULL), "+PONG\r\n");
+    assert_string_equal(test_replies(far, NULL), "+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n");
+    atomic_fetch_sub(&test_worker(node, 2)->publish_in_flight_bytes, PUBLISH_IN_FLIGHT_MAX + 1);
+    test_node_run(node);
+    assert_string_equal(test_replies(b, NULL), ":2000\r\n");
+}
+
+/* Many patterns count as work, too. */
+static void patterns_are_looked_at_in_pieces(void **state)
+{
+    for (int i = 0; i < CROWD; i++) {
+        char text[64];
+        test_send(a, text, (size_t)sprintf(text, "PSUBSCRIBE %d*\r\n", i));
+    }
+    TEST_SEND(far, "SUBSCRIBE x\r\n");
+    test_replies(a, NULL);
+    test_replies(far, NULL);
+    TEST_SAYS(b, "PUBLISH x hi\r\n", ":1\r\n");
+    PUSH(b, "PUBLISH 1999 hi\r\n");
+    round_of_all();
+    assert_string_equal(test_replies(b, NULL), "");
+    test_node_run(node);
+    assert_string_equal(test_replies(b, NULL), ":4\r\n");
+}
+
 int main(void)
 {
 #define WITH_NODE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -168,6 +321,12 @@ int main(void)
         WITH_NODE(slow_subscribers_are_cut),
         WITH_NODE(what_is_on_its_way_is_bounded),
         WITH_NODE(subscribers_that_end_are_forgotten),
+        WITH_NODE(crowds_are_served_in_pieces),
+        WITH_NODE(crowds_may_change_meanwhile),
+        WITH_NODE(crowds_may_leave_meanwhile),
+        WITH_NODE(publishers_may_leave_meanwhile),
+        WITH_NODE(a_backlog_holds_publishers_back),
+        WITH_NODE(patterns_are_looked_at_in_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

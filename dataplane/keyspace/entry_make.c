@@ -1,35 +1,13 @@
 #include "bigstr.h"
-#include "config.h"
 #include "ks_internal.h"
 #include "numbers.h"
 
 #define EMBSTR_MAX 44
 #define INT_TEXT_MAX 20
-#define CAP_MIN_BYTES (UINT64_C(16) << 20)
-
-/* Retired memory has a bound of its own (rule 15). An lcore below its share of it need not look at
- * the others: they refuse for themselves. */
-static bool retired_over_cap(const struct ks *ks)
-{
-    struct keyspace *k = ks->shared;
-    int64_t mine = atomic_load_explicit(&ks->p->share->retired_bytes, memory_order_relaxed);
-    uint64_t max = config_get()->maxmemory_bytes;
-    uint64_t cap = k->retired_cap_bytes;
-    if (max && max / 8 < cap)
-        cap = max / 8 > CAP_MIN_BYTES ? max / 8 : cap < CAP_MIN_BYTES ? cap : CAP_MIN_BYTES;
-    uint32_t lcores = atomic_load_explicit(&k->lcores, memory_order_relaxed);
-    if (likely_true(mine <= (int64_t)(cap / lcores)))
-        return false;
-    uint64_t retired = ks_retired_bytes(k);
-    if (retired <= cap)
-        return false;
-    /* One huge value that was deleted takes no more room than it did before. */
-    return !max || ks_used_bytes(k) + retired > max + cap;
-}
 
 static bool entry_permitted(struct ks *ks)
 {
-    if (likely_false(retired_over_cap(ks))) {
+    if (likely_false(retired_over(ks, RETIRED_ALL))) {
         metric_inc(retire_limit_hits);
         return false;
     }

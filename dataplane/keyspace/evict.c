@@ -12,6 +12,7 @@
 #define CHAINS_PER_SAMPLING 64
 #define CHAINS_PER_SEARCH 512
 #define SEARCHES_PER_CALL 2
+#define CREDIT_MAX_BYTES (UINT64_C(1) << 20)
 
 enum evict_result {
     EVICT_DONE,
@@ -180,25 +181,49 @@ static enum evict_result evict_one(struct ks *ks, int policy)
     return result == EVICT_DONE ? EVICT_SEARCHING : result;
 }
 
-bool ks_make_room(struct ks *ks)
+/* Evicts until used bytes are down to max, or for long enough; KS_ROOM_LATER: it took a while. */
+static enum ks_room evict_some(struct ks *ks, uint64_t max, int policy)
 {
-    const struct config *config = config_get();
-    uint64_t max = config->maxmemory_bytes;
-    CHECK(ks->p->held == NO_SLOT && !ks->p->many);
-    if (max == 0 || !ks->master || ks_used_bytes(ks->shared) <= max)
-        return true;
-    int policy = config->maxmemory_policy;
-    if (policy == POLICY_NOEVICTION)
-        return false;
+    struct ks_private *p = ks->p;
     unsigned searches = 0;
     for (unsigned i = 0; i < EVICTIONS_PER_CALL && searches < SEARCHES_PER_CALL; i++) {
+        /* What is evicted only changes its name to "retired" before readers are through. */
+        if (ks_crowded(ks))
+            return KS_ROOM_LATER;
+        int64_t before = atomic_load_explicit(&p->share->used_bytes, memory_order_relaxed);
         enum evict_result result = evict_one(ks, policy);
         if (result == EVICT_NONE)
-            return i > 0;
+            return i > 0 ? KS_ROOM_LATER : KS_ROOM_NONE;
+        int64_t after = atomic_load_explicit(&p->share->used_bytes, memory_order_relaxed);
+        p->evict_credit += before > after ? (uint64_t)(before - after) : 0;
         searches += result == EVICT_SEARCHING;
         if (ks_used_bytes(ks->shared) <= max)
-            return true;
+            return KS_ROOM_FREE;
     }
-    /* Bounded: what is left goes with the next commands, each of which frees more than it takes. */
-    return true;
+    return KS_ROOM_LATER;
+}
+
+enum ks_room ks_make_room(struct ks *ks, size_t bytes)
+{
+    const struct config *config = config_get();
+    struct ks_private *p = ks->p;
+    uint64_t max = config->maxmemory_bytes;
+    CHECK(p->held == NO_SLOT && !p->many);
+    if (max == 0 || !ks->master || ks_used_bytes(ks->shared) <= max) {
+        p->evict_credit = 0;
+        return KS_ROOM_FREE;
+    }
+    if (config->maxmemory_policy == POLICY_NOEVICTION)
+        return KS_ROOM_NONE;
+    enum ks_room room = evict_some(ks, max, config->maxmemory_policy);
+    if (room != KS_ROOM_LATER)
+        return room;
+    /* Far over the limit, a command may take what was evicted for it and others, so that clients go
+     * on while the data shrinks. */
+    if (p->evict_credit < bytes)
+        return KS_ROOM_LATER;
+    p->evict_credit -= bytes;
+    if (p->evict_credit > CREDIT_MAX_BYTES)
+        p->evict_credit = CREDIT_MAX_BYTES;
+    return KS_ROOM_FREE;
 }

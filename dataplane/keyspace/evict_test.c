@@ -36,12 +36,22 @@ static void fill(struct ks *ks)
         }
 }
 
+static bool has_room(struct ks *ks)
+{
+    return ks_make_room(ks, 100) == KS_ROOM_FREE;
+}
+
+static bool is_full(struct ks *ks)
+{
+    return ks_make_room(ks, 100) == KS_ROOM_NONE;
+}
+
 /* Shrinks the limit to nine tenths and evicts down to it. */
 static void squeeze(struct ks *ks)
 {
     limit_set(ks, ks_used_bytes(ks->shared) * 9 / 10);
     for (unsigned i = 0; i < 100; i++) {
-        assert_true(ks_make_room(ks));
+        assert_true(has_room(ks));
         test_drain(ks);
     }
 }
@@ -134,12 +144,12 @@ static void test_noeviction(void **state)
     struct ks *ks = ks_of(state);
     test_config("maxmemory-policy", "noeviction");
     test_set(ks, test_key("key:1"), "v", EXPIRY_NONE);
-    assert_true(ks_make_room(ks));
+    assert_true(has_room(ks));
     limit_set(ks, 1);
-    assert_false(ks_make_room(ks));
+    assert_true(is_full(ks));
     assert_true(is_there(ks, 1));
     limit_set(ks, 0);
-    assert_true(ks_make_room(ks));
+    assert_true(has_room(ks));
 }
 
 /* One key with an expiry among thousands without, in one slot: it is found; then nothing is left.
@@ -153,11 +163,11 @@ static void test_needle(void **state)
     limit_set(ks, ks_used_bytes(ks->shared) - 1);
     for (unsigned calls = 0; ks_count(ks->shared) == KEYS; calls++) {
         assert_true(calls < 10);
-        assert_true(ks_make_room(ks));
+        assert_false(is_full(ks));
     }
     assert_int_equal(ks_count(ks->shared), KEYS - 1);
     limit_set(ks, ks_used_bytes(ks->shared) - 1);
-    assert_false(ks_make_room(ks));
+    assert_true(is_full(ks));
 }
 
 static void test_replicas_do_not_evict(void **state)
@@ -167,8 +177,28 @@ static void test_replicas_do_not_evict(void **state)
     test_set(ks, test_key("key:1"), "v", EXPIRY_NONE);
     limit_set(ks, 1);
     ks->master = false;
-    assert_true(ks_make_room(ks));
+    assert_true(has_room(ks));
     assert_int_equal(ks_count(ks->shared), 1);
+}
+
+/* A command far larger than what one call evicts is let in once as much was evicted. */
+static void test_a_large_command_waits(void **state)
+{
+    struct ks *ks = ks_of(state);
+    test_config("maxmemory-policy", "allkeys-random");
+    fill(ks);
+    uint64_t used = ks_used_bytes(ks->shared);
+    limit_set(ks, used / 4);
+    size_t bytes = used / 2;
+    unsigned calls = 1;
+    for (; ks_make_room(ks, bytes) == KS_ROOM_LATER; calls++)
+        assert_true(calls < KEYS);
+    assert_true(calls > 5);
+    assert_true(used - ks_used_bytes(ks->shared) >= bytes);
+    /* What it took is spent; then there is room for small ones only. */
+    assert_int_equal(ks_make_room(ks, bytes), KS_ROOM_LATER);
+    assert_int_equal(ks_make_room(ks, 10), KS_ROOM_FREE);
+    test_drain(ks);
 }
 
 /* ---- active expiry ---- */
@@ -242,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_noeviction, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_needle, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_replicas_do_not_evict, ks_setup, ks_teardown),
+        cmocka_unit_test_setup_teardown(test_a_large_command_waits, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_cycle_deletes_what_expired, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_cycle_is_bounded, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_cycle_keeps_off_on_replicas, ks_setup, ks_teardown),

@@ -43,6 +43,7 @@ struct ks {
     struct keyspace *shared;
     int64_t now_ms; /* set each loop; see ks_freeze_time() */
     bool master;    /* expired keys are deleted here; false: only hidden */
+    bool crowded;   /* ks_crowded() is worth a call; set by ks_reclaim() */
     /* A key was changed, expired or evicted; under its slot's lock. For keyspace events and the
      * replication log. May be NULL. */
     void (*on_delete)(void *arg, const struct key *key, int why);
@@ -169,9 +170,19 @@ uint64_t ks_retired_bytes(const struct keyspace *k);
 /* Adds to the used bytes what lives outside entries (aggregates account themselves by ks_changed).
  */
 void ks_account(struct ks *ks, int64_t delta);
-/* Before a command that may grow the data: evicts by policy in a bounded number of steps. False:
- * over maxmemory, the command gets -OOM. Outside any lock. */
-bool ks_make_room(struct ks *ks);
+/* Before a command that writes, when maxmemory is set or ks->crowded: true: memory that waits for
+ * readers is near its bound (rule 15); try again in the next round of the loop. Not for ever: when
+ * none of it is freed for RETIRED_STALL_MS, commands go on and meet the bound itself (-OOM). */
+#define RETIRED_STALL_MS 5000
+bool ks_crowded(struct ks *ks);
+/* Before a command that may grow the data by some bytes: evicts by policy in a bounded number of
+ * steps. Outside any lock. */
+enum ks_room {
+    KS_ROOM_FREE,
+    KS_ROOM_LATER, /* eviction is behind: try again in the next round of the loop */
+    KS_ROOM_NONE,  /* over maxmemory: the command gets -OOM */
+};
+enum ks_room ks_make_room(struct ks *ks, size_t bytes);
 /* Of one key, for MEMORY USAGE. [locked] */
 size_t ks_mem_usage(struct ks *ks, const struct entry *e, uint32_t samples);
 

@@ -98,6 +98,11 @@ struct ks_private {
     uint16_t search_slot;   /* searched for eligible keys … */
     uint64_t search_prefix; /* … from this hash on; */
     uint64_t search_left;   /* 0: none is */
+    uint64_t evict_credit;  /* evicted while over maxmemory, less what was let in since */
+
+    int64_t stall_since_ms; /* retired bytes are near their bound and no fewer since; 0: they are
+                               not */
+    uint64_t stall_bytes;
 };
 
 static inline int64_t ks_now(const struct ks *ks)
@@ -180,6 +185,11 @@ enum drop_reason { DROP_COMMAND, DROP_DETACH, DROP_EXPIRED, DROP_EVICTED };
 /* [locked] Unlinks the entry at place; tells the hook and the watchers; retires. */
 void entry_drop(struct ks *ks, const struct key *key, struct place *place, enum drop_reason reason);
 struct key key_of_entry(const struct entry *e, uint16_t slot);
+
+/* ---- crowded.c ---- */
+/* Retired bytes are over their bound (rule 15), or over the half from which on writers wait. */
+enum retired_share { RETIRED_ALL = 1, RETIRED_HALF = 2 };
+bool retired_over(const struct ks *ks, enum retired_share share);
 
 /* ---- entry_make.c ---- */
 /* A copy of e with another expiry, that takes over its value; NULL: no memory. */

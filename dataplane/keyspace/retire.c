@@ -307,6 +307,7 @@ enum ks_reclaimed ks_reclaim(struct ks *ks, bool idle, uint32_t budget)
 {
     bool flushing = flush_walk(ks, budget);
     enum ks_reclaimed retired = retire_run(ks, idle, budget);
+    ks->crowded = retired_over(ks, RETIRED_HALF);
     return flushing ? KS_RECLAIM_MORE : retired;
 }
 

@@ -154,6 +154,59 @@ static void test_cap(void **state)
     test_set(ks, key, "again", EXPIRY_NONE);
 }
 
+#define SQUEEZE_KEYS 200000
+
+/* While readers hold grace periods up, a lowered limit evicts up to the bound of retired bytes and
+ * no further: writers wait, none is refused. */
+static void test_eviction_keeps_to_the_cap(void **state)
+{
+    struct ks *ks = ks_of(state);
+    struct holder h;
+    for (unsigned i = 0; i < SQUEEZE_KEYS; i++)
+        test_set(ks, test_key("key:%u", i), "some value of some forty bytes, more or less",
+                 EXPIRY_NONE);
+    test_drain(ks);
+    ks->shared->retired_cap_bytes = 2 << 20;
+    uint64_t used = ks_used_bytes(ks->shared);
+    test_config("maxmemory-policy", "allkeys-lru");
+    test_config("maxmemory", "1mb");
+    metrics_reset();
+    holder_begin(&h);
+    unsigned stored = 0, i = 0;
+    for (; i < 100000 && stored < 5000 && !ks_crowded(ks); i++) {
+        ks_reclaim(ks, false, 100);
+        qsbr_quiescent();
+        if (ks_make_room(ks, 100) == KS_ROOM_FREE) {
+            test_set(ks, test_key("new:%u", stored), "v", EXPIRY_NONE); /* never refused */
+            stored++;
+        }
+    }
+    assert_true(ks_crowded(ks));
+    for (i = 0; i < 1000; i++) {
+        ks_reclaim(ks, true, 100);
+        qsbr_quiescent();
+        assert_int_equal(ks_make_room(ks, 2 << 20), KS_ROOM_LATER);
+    }
+    assert_true(ks->crowded);
+    assert_in_range(ks_retired_bytes(ks->shared), 1 << 20, (1 << 20) + 100000);
+    assert_true(ks_used_bytes(ks->shared) + ks_retired_bytes(ks->shared) < used + 1000000);
+    assert_int_equal(metric_sum(METRIC_retire_limit_hits), 0);
+    /* Readers that do not move at all: the bound itself, then. */
+    ks->now_ms += RETIRED_STALL_MS + 1;
+    assert_false(ks_crowded(ks));
+    holder_end(&h);
+    test_drain(ks);
+    assert_false(ks_crowded(ks));
+    while (ks_make_room(ks, 100) != KS_ROOM_FREE || ks_used_bytes(ks->shared) > 1 << 20) {
+        if (ks_crowded(ks))
+            test_drain(ks);
+        assert_true(++i < 100000);
+    }
+    test_drain(ks);
+    assert_false(ks->crowded);
+    assert_int_equal(metric_sum(METRIC_retire_limit_hits), 0);
+}
+
 /* A deleted giant takes no more room than it did: with maxmemory it does not stop writes. */
 static void test_cap_and_a_giant(void **state)
 {
@@ -230,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large_objects_go_in_pieces, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_budget_counts_elements, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_cap, ks_setup, ks_teardown),
+        cmocka_unit_test_setup_teardown(test_eviction_keeps_to_the_cap, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_cap_and_a_giant, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_flush_is_freed_in_pieces, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_flush_within_exec, ks_setup, ks_teardown),

@@ -181,6 +181,78 @@ void session_close(struct session *s, bool after_reply)
     s->worker->sessions->closing = s;
 }
 
+/* ---- waiting ---- */
+
+void session_park(struct session *s, void *what, void (*cancel)(struct session *s))
+{
+    CHECK(!(s->flags & SESSION_PARKED));
+    s->flags |= SESSION_PARKED;
+    s->parked = what;
+    s->parked_cancel = cancel;
+}
+
+static void wake_if_pending(struct session *s)
+{
+    if (s->flags & SESSION_EOF || session_input_pending(s))
+        wake_unless_waiting(s);
+}
+
+void session_reply_mode_apply(struct session *s)
+{
+    s->reply.muted = !s->stream || s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP);
+}
+
+void session_reply_mode_advance(struct session *s)
+{
+    s->flags &= ~(uint32_t)SESSION_REPLY_SKIP;
+    if (s->flags & SESSION_REPLY_SKIP_NEXT) {
+        s->flags &= ~(uint32_t)SESSION_REPLY_SKIP_NEXT;
+        s->flags |= SESSION_REPLY_SKIP;
+    }
+    session_reply_mode_apply(s);
+}
+
+void session_unpark(struct session *s)
+{
+    CHECK(s->flags & SESSION_PARKED);
+    s->flags &= ~(uint32_t)SESSION_PARKED;
+    s->parked = NULL;
+    s->parked_cancel = NULL;
+    if (likely_false(s->flags & (SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)))
+        session_reply_mode_advance(s);
+    wake_if_pending(s);
+}
+
+void session_pause(struct session *s)
+{
+    CHECK(!(s->flags & SESSION_PAUSED));
+    s->flags |= SESSION_PAUSED;
+    s->worker->sessions->paused++;
+}
+
+void session_hold(struct session *s)
+{
+    struct session_list *l = s->worker->sessions;
+    session_pause(s);
+    s->held_next = NULL;
+    *(l->held ? l->held_end : &l->held) = s;
+    l->held_end = &s->held_next;
+}
+
+static bool pause_is_over(const struct worker *w)
+{
+    return atomic_load_explicit(&w->node->pause_until_ms, memory_order_acquire) <= w->now_ms;
+}
+
+static void session_resume(struct session *s)
+{
+    s->flags &= ~(uint32_t)SESSION_PAUSED;
+    s->worker->sessions->paused--;
+    wake_if_pending(s);
+}
+
+/* ---- its end ---- */
+
 void session_reset(struct session *s)
 {
     transaction_discard(s);
@@ -227,10 +299,25 @@ static void session_end(struct session *s)
     free(s);
 }
 
+/* Before closing ones are freed: they may be among them. */
+static void held_go_on(struct session_list *l)
+{
+    struct session *next;
+    for (struct session *s = l->held; s; s = next) {
+        next = s->held_next;
+        s->held_next = NULL;
+        if (s->flags & SESSION_PAUSED)
+            session_resume(s);
+    }
+    l->held = NULL;
+}
+
 void session_reap(struct worker *w)
 {
     struct session **place = &w->sessions->closing;
     w->sessions->rounds++;
+    if (likely_false(w->sessions->held != NULL))
+        held_go_on(w->sessions);
     while (likely_false(*place != NULL)) {
         struct session *s = *place;
         if (s->flags & SESSION_READABLE) {
@@ -254,49 +341,7 @@ void session_list_free(struct session_list *l)
     free(l);
 }
 
-/* ---- waiting ---- */
-
-void session_park(struct session *s, void *what, void (*cancel)(struct session *s))
-{
-    CHECK(!(s->flags & SESSION_PARKED));
-    s->flags |= SESSION_PARKED;
-    s->parked = what;
-    s->parked_cancel = cancel;
-}
-
-static void wake_if_pending(struct session *s)
-{
-    if (s->flags & SESSION_EOF || session_input_pending(s))
-        wake_unless_waiting(s);
-}
-
-void session_unpark(struct session *s)
-{
-    CHECK(s->flags & SESSION_PARKED);
-    s->flags &= ~(uint32_t)SESSION_PARKED;
-    s->parked = NULL;
-    s->parked_cancel = NULL;
-    wake_if_pending(s);
-}
-
-void session_pause(struct session *s)
-{
-    CHECK(!(s->flags & SESSION_PAUSED));
-    s->flags |= SESSION_PAUSED;
-    s->worker->sessions->paused++;
-}
-
-static bool pause_is_over(const struct worker *w)
-{
-    return atomic_load_explicit(&w->node->pause_until_ms, memory_order_acquire) <= w->now_ms;
-}
-
-static void session_resume(struct session *s)
-{
-    s->flags &= ~(uint32_t)SESSION_PAUSED;
-    s->worker->sessions->paused--;
-    wake_if_pending(s);
-}
+/* ---- from time to time ---- */
 
 static void cron_one(struct session *s)
 {

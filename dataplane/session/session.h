@@ -21,7 +21,7 @@ enum session_flags {
     SESSION_CLOSE_AFTER_REPLY = 1 << 1, /* QUIT, protocol errors: flush, then close */
     SESSION_CLOSING = 1 << 2,           /* the stream is gone or going: execute nothing more */
     SESSION_PARKED = 1 << 3,            /* waits for mail: its next commands stay unparsed */
-    SESSION_PAUSED = 1 << 4,            /* CLIENT PAUSE holds its command back */
+    SESSION_PAUSED = 1 << 4,            /* CLIENT PAUSE or session_hold() holds its command back */
     SESSION_REPLY_OFF = 1 << 5,
     SESSION_REPLY_SKIP_NEXT = 1 << 6,
     SESSION_REPLY_SKIP = 1 << 7,
@@ -57,7 +57,10 @@ struct session {
     char *name;               /* CLIENT SETNAME */
     struct transaction *transaction;
     struct subscriptions *subscriptions;
-    void *parked; /* what it waits for: owned by the command that parked it */
+    union {
+        void *parked; /* what it waits for: owned by the command that parked it */
+        struct session *held_next;
+    };
     void (*parked_cancel)(struct session *s); /* the session ends first */
 };
 
@@ -75,8 +78,8 @@ struct session *session_new(struct worker *w, struct stream *stream);
 /* Ends it: after what is queued was sent (after_reply) or at once. Any time, also on itself:
  * nothing more is executed or replied, the stream itself is closed or aborted by session_reap(). */
 void session_close(struct session *s, bool after_reply);
-/* Frees sessions that are closing, but for those in the lcore's parse list (SESSION_READABLE),
- * which come later; once per loop, after the burst. */
+/* Lets go on who was held in this round. Frees sessions that are closing, but for those in the
+ * lcore's parse list (SESSION_READABLE), which come later; once per loop, after the burst. */
 void session_reap(struct worker *w);
 /* Sends what replies have queued; checks output limits (soft and hard): a client over them is
  * closed, counted and logged. After each burst for every session that executed. */
@@ -89,10 +92,17 @@ void session_cron(struct worker *w, uint32_t budget);
 void session_park(struct session *s, void *what, void (*cancel)(struct session *s));
 /* Ends the wait: the reply is complete, parsing goes on; flush it afterwards. */
 void session_unpark(struct session *s);
+/* After SESSION_REPLY_OFF or _SKIP changed. */
+void session_reply_mode_apply(struct session *s);
+/* A command's reply is complete: CLIENT REPLY SKIP silences the one after it. Not for commands that
+ * are parked (session_unpark() does it) or held back. */
+void session_reply_mode_advance(struct session *s);
 /* CLIENT PAUSE holds the command back that is being executed: SESSION_PAUSED is set, the caller
  * leaves its bytes unconsumed and it comes again once session_cron() has seen the end of the pause.
  */
 void session_pause(struct session *s);
+/* The same, until the next round of the loop: memory must be freed first. */
+void session_hold(struct session *s);
 /* Set by lcore/ before the first session: puts s into the parse list, unless it is in it already
  * (SESSION_READABLE is lcore/'s mark for that). */
 extern void (*session_wake)(struct session *s);

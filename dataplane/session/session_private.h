@@ -5,6 +5,8 @@
 struct session_list {
     struct session *first, *last; /* by age */
     struct session *closing;      /* linked by closing_next */
+    struct session *held;         /* linked by held_next; empty between rounds */
+    struct session **held_end;    /* where the next one goes */
     struct session *cron_next;    /* where the round robin goes on; NULL: at the first */
     struct session **by_id;       /* chains linked by id_next */
     uint32_t by_id_size;          /* a power of two */

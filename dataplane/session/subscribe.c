@@ -3,8 +3,8 @@
 #include "chain_table.h"
 #include "check.h"
 #include "keyhash.h"
+#include "delivery.h"
 #include "numbers.h"
-#include "publish.h"
 #include "session.h"
 
 /* A channel or pattern that clients of this lcore listen to. */
@@ -19,6 +19,7 @@ struct subscription {
     struct chain_node node; /* in pubsub->subscriptions: by topic and session */
     struct topic *topic;
     struct session *session;
+    uint64_t born; /* deliveries->sequence when it was made */
     struct subscription *topic_next, *topic_prev;
     struct subscription *session_next, *session_prev;
 };
@@ -28,6 +29,7 @@ struct pubsub {
     struct chain_table topics[CHANNEL_KINDS];
     struct topic *all[CHANNEL_KINDS];
     struct chain_table subscriptions;
+    struct deliveries deliveries;
 };
 
 /* Hangs off a session that has subscriptions. */
@@ -41,6 +43,7 @@ struct pubsub *pubsub_new(struct worker *w)
     struct pubsub *p = calloc(1, sizeof(*p));
     CHECK(p);
     p->worker = w;
+    deliveries_init(&p->deliveries);
     return p;
 }
 
@@ -49,6 +52,7 @@ void pubsub_free(struct pubsub *p)
     if (!p)
         return;
     CHECK(p->subscriptions.count == 0);
+    deliveries_end(&p->deliveries);
     free(p);
 }
 
@@ -81,6 +85,8 @@ static struct topic *topic_new(struct pubsub *p, enum channel_kind kind, uint64_
 
 static void topic_free(struct pubsub *p, enum channel_kind kind, struct topic *t)
 {
+    if (p->deliveries.pattern == t)
+        p->deliveries.pattern = t->next;
     chain_table_remove(&p->topics[kind], &t->node);
     if (t->prev)
         t->prev->next = t->next;
@@ -157,6 +163,7 @@ bool subscriptions_add(struct session *s, enum channel_kind kind, struct slice n
     CHECK(sub);
     sub->topic = t;
     sub->session = s;
+    sub->born = p->deliveries.sequence;
     sub->node.hash = subscription_hash(t, s);
     chain_table_add(&p->subscriptions, &sub->node);
     subscription_link(sub, kind);
@@ -171,6 +178,8 @@ static void subscription_remove(struct subscription *sub, enum channel_kind kind
     struct session *s = sub->session;
     struct pubsub *p = s->worker->pubsub;
     struct topic *t = sub->topic;
+    if (p->deliveries.at == sub)
+        p->deliveries.at = sub->topic_next;
     chain_table_remove(&p->subscriptions, &sub->node);
     subscription_unlink(sub, kind);
     free(sub);
@@ -228,27 +237,38 @@ size_t subscriptions_mem_bytes(const struct session *s)
     return count * sizeof(struct subscription) + (count ? sizeof(struct subscriptions) : 0);
 }
 
-static void topic_deliver(const struct topic *t, struct publication *pub)
+/* ---- the cursor of deliveries ---- */
+
+struct deliveries *deliveries_of(const struct worker *w)
 {
-    struct subscription *next;
-    for (struct subscription *sub = t->first; sub; sub = next) {
-        next = sub->topic_next;
-        publication_send(pub, sub->session);
-    }
+    return &w->pubsub->deliveries;
 }
 
-void pubsub_deliver(struct worker *w, struct slice channel, struct slice message)
+void cursor_begin(struct worker *w, struct slice channel)
 {
     struct pubsub *p = w->pubsub;
-    struct publication pub = {.channel = channel, .message = message};
-    struct topic *t = topic_find(p, CHANNEL_NAME, key_hash(channel), channel);
-    if (t)
-        topic_deliver(t, &pub);
-    for (t = p->all[CHANNEL_PATTERN]; t; t = t->next) {
-        if (!glob_match(t->name, channel, false))
-            continue;
-        publication_pattern(&pub, t->name);
-        topic_deliver(t, &pub);
+    const struct topic *t = topic_find(p, CHANNEL_NAME, key_hash(channel), channel);
+    p->deliveries.at = t ? t->first : NULL;
+    p->deliveries.pattern = p->all[CHANNEL_PATTERN];
+}
+
+#define GLOB_UNIT_BYTES 64
+
+uint32_t cursor_step(struct worker *w, struct delivery *d)
+{
+    struct deliveries *all = deliveries_of(w);
+    struct subscription *sub = all->at;
+    struct topic *t = all->pattern;
+    if (sub) {
+        all->at = sub->topic_next;
+        return sub->born < d->sequence ? publication_send(&d->pub, sub->session) : 1;
     }
-    publication_free(&pub);
+    if (!t)
+        return 0;
+    all->pattern = t->next;
+    if (glob_match(t->name, d->pub.channel, false)) {
+        publication_pattern(&d->pub, t->name);
+        all->at = t->first;
+    }
+    return 1 + (uint32_t)(t->name.len / GLOB_UNIT_BYTES);
 }

@@ -1,9 +1,11 @@
 /* Subscriptions of an lcore's clients, and what is delivered to them.
  *
  * Owner: the lcore. A message for subscribers of several lcores goes to each of them by mail, in
- * the publisher's order. Bound: bytes in flight to one lcore; beyond it the publisher is parked
- * until its message has arrived (inside a transaction, which cannot wait, it is only counted). What
- * was delivered is charged to the subscriber's output limit. */
+ * the publisher's order, and is delivered there in pieces (delivery.h). The publisher waits for
+ * what its own lcore cannot deliver at once. Bound: bytes that are not delivered yet, per lcore;
+ * beyond it the publisher waits for the other lcores, too (inside a transaction, which cannot wait,
+ * it is only counted; the next one is held back while publish_is_behind()). What was delivered is
+ * charged to the subscriber's output limit. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,6 +13,7 @@
 #include "channels.h"
 #include "slice.h"
 
+struct node;
 struct session;
 struct worker;
 struct pubsub;
@@ -33,7 +36,10 @@ void subscriptions_drop(struct session *s);
 uint32_t subscriptions_count(const struct session *s, enum channel_kind kind);
 size_t subscriptions_mem_bytes(const struct session *s);
 
-/* Sends message to all subscribers of channel, wherever they are; how many there are. may_park:
- * publisher may be parked (its reply stays its caller's, to be written at once). */
-uint64_t publish(struct worker *w, struct session *publisher, struct slice channel,
-                 struct slice message, bool may_park);
+/* Sends message to all subscribers of channel, wherever they are. True: publisher was parked
+ * (may_park allows it) and gets the number of receivers as its reply later; false: the caller
+ * replies it. */
+bool publish(struct session *publisher, struct slice channel, struct slice message, bool may_park,
+             uint64_t *receivers);
+/* Some lcore has more to deliver than the bound. Any lcore. */
+bool publish_is_behind(const struct node *node);

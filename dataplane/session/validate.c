@@ -35,6 +35,7 @@ void session_validate(const struct worker *w)
         before = s;
     }
     CHECK(l->last == before);
+    CHECK(l->held == NULL);
     CHECK(l->count == count);
     CHECK(l->paused == paused);
     for (const struct session *s = l->closing; s; s = s->closing_next)
