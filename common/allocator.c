@@ -26,35 +26,57 @@ static void system_stats(struct allocator_stats *out)
 
 static void stats_ask(struct allocator_stats *out);
 
-/* What was asked last; w: whoever moved due_us, r: any (relaxed). */
+/* The last sample; w: the sampling thread, r: any (relaxed). */
 static struct {
     _Atomic(uint64_t) due_us;
     _Atomic(size_t) allocated, active, resident, process_resident, system_total;
-} cached;
+    _Atomic(size_t) data, peak, startup;
+} sampled;
 
-static void cache_refresh(void)
+static size_t of(const _Atomic(size_t) *value)
 {
-    struct allocator_stats now;
-    stats_ask(&now);
-    atomic_store_explicit(&cached.allocated, now.allocated, memory_order_relaxed);
-    atomic_store_explicit(&cached.active, now.active, memory_order_relaxed);
-    atomic_store_explicit(&cached.resident, now.resident, memory_order_relaxed);
-    atomic_store_explicit(&cached.process_resident, now.process_resident, memory_order_relaxed);
-    atomic_store_explicit(&cached.system_total, now.system_total, memory_order_relaxed);
+    return atomic_load_explicit(value, memory_order_relaxed);
 }
 
-void allocator_stats_read(struct allocator_stats *out, uint64_t now_us)
+static void set(_Atomic(size_t) *value, size_t to)
 {
-    uint64_t due_us = atomic_load_explicit(&cached.due_us, memory_order_relaxed);
-    if (now_us >= due_us && atomic_compare_exchange_strong_explicit(
-                                &cached.due_us, &due_us, now_us + ALLOCATOR_STATS_AGE_US,
-                                memory_order_relaxed, memory_order_relaxed))
-        cache_refresh();
-    out->allocated = atomic_load_explicit(&cached.allocated, memory_order_relaxed);
-    out->active = atomic_load_explicit(&cached.active, memory_order_relaxed);
-    out->resident = atomic_load_explicit(&cached.resident, memory_order_relaxed);
-    out->process_resident = atomic_load_explicit(&cached.process_resident, memory_order_relaxed);
-    out->system_total = atomic_load_explicit(&cached.system_total, memory_order_relaxed);
+    atomic_store_explicit(value, to, memory_order_relaxed);
+}
+
+void allocator_stats_sample(uint64_t now_us, size_t data)
+{
+    struct allocator_stats now;
+    uint64_t due_us = atomic_load_explicit(&sampled.due_us, memory_order_relaxed);
+    if (now_us < due_us)
+        return;
+    atomic_store_explicit(&sampled.due_us, now_us + ALLOCATOR_STATS_AGE_US, memory_order_relaxed);
+    stats_ask(&now);
+    if (due_us == 0)
+        set(&sampled.startup, now.allocated > data ? now.allocated - data : 0);
+    if (now.allocated > of(&sampled.peak))
+        set(&sampled.peak, now.allocated);
+    set(&sampled.data, data);
+    set(&sampled.allocated, now.allocated);
+    set(&sampled.active, now.active);
+    set(&sampled.resident, now.resident);
+    set(&sampled.process_resident, now.process_resident);
+    set(&sampled.system_total, now.system_total);
+}
+
+void allocator_stats_read(struct allocator_stats *out, size_t data)
+{
+    int64_t grown = (int64_t)(data - of(&sampled.data));
+    int64_t used = (int64_t)of(&sampled.allocated) + grown;
+    *out = (struct allocator_stats){
+        .used = used > (int64_t)data ? (size_t)used : data,
+        .startup = of(&sampled.startup),
+        .allocated = of(&sampled.allocated),
+        .active = of(&sampled.active),
+        .resident = of(&sampled.resident),
+        .process_resident = of(&sampled.process_resident),
+        .system_total = of(&sampled.system_total),
+    };
+    out->peak = of(&sampled.peak) > out->used ? of(&sampled.peak) : out->used;
 }
 
 #ifdef SW_SANITIZE

@@ -22,23 +22,33 @@ static char *print_int(const struct config *config, const struct option *option)
     return text_copy(text, (size_t)len);
 }
 
-static char *print_mem(const struct config *config, const struct option *option)
+const char *memory_text(char text[MEMORY_TEXT_SIZE], uint64_t bytes, bool for_file)
 {
-    char text[32];
-    uint64_t value = *(const uint64_t *)option_value(config, option);
-    int len = snprintf(text, sizeof(text), "%" PRIu64, value);
-    return text_copy(text, (size_t)len);
+    static const char *const units[] = {"", "kb", "mb", "gb"};
+    unsigned unit = 0;
+    while (for_file && bytes > 0 && bytes % 1024 == 0 && unit + 1 < count_of(units)) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(text, MEMORY_TEXT_SIZE, "%" PRIu64 "%s", bytes, units[unit]);
+    return text;
 }
 
-char *config_option_print(const struct config *config, int index)
+static char *print_mem(const struct config *config, const struct option *option, bool for_file)
 {
-    const struct option *option = option_resolve(index);
+    char text[MEMORY_TEXT_SIZE];
+    memory_text(text, *(const uint64_t *)option_value(config, option), for_file);
+    return text_copy(text, strlen(text));
+}
+
+static char *option_print(const struct config *config, const struct option *option, bool for_file)
+{
     const void *value = option_value(config, option);
     switch (option->kind) {
     case OPTION_INT:
         return print_int(config, option);
     case OPTION_MEM:
-        return print_mem(config, option);
+        return print_mem(config, option, for_file);
     case OPTION_BOOL:
         return *(const bool *)value ? text_copy("yes", 3) : text_copy("no", 2);
     case OPTION_ENUM: {
@@ -51,9 +61,14 @@ char *config_option_print(const struct config *config, int index)
         return text_copy(text, strlen(text));
     }
     case OPTION_SPECIAL:
-        return output_limit_print(config);
+        return output_limit_print(config, for_file);
     }
     check_failed(__FILE__, __LINE__, "a kind of directive without a printer");
+}
+
+char *config_option_print(const struct config *config, int index)
+{
+    return option_print(config, option_resolve(index), false);
 }
 
 /* Bytes that mean themselves in a configuration file; a comment sign and quotes do not. */
@@ -91,7 +106,7 @@ static char *text_quote(const char *text)
 
 char *config_option_print_file(const struct config *config, int index)
 {
-    char *text = config_option_print(config, index);
+    char *text = option_print(config, option_resolve(index), true);
     /* Only strings can need quotes; the words of the others are ours. */
     if (option_resolve(index)->kind != OPTION_STR)
         return text;

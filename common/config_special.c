@@ -83,16 +83,22 @@ bool output_limit_set(struct config *config, const struct slice *words, int word
     return true;
 }
 
-char *output_limit_print(const struct config *config)
+/* Files have "replica" since Redis 5. */
+static const char *class_name(int class, bool for_file)
 {
-    char text[CLIENT_CLASSES * 80];
+    return for_file && class == CLIENT_REPLICA ? "replica" : client_class_names[class];
+}
+
+char *output_limit_print(const struct config *config, bool for_file)
+{
+    char text[CLIENT_CLASSES * 96], hard[MEMORY_TEXT_SIZE], soft[MEMORY_TEXT_SIZE];
     size_t len = 0;
     for (int i = 0; i < CLIENT_CLASSES; i++) {
         const struct output_limit *limit = &config->client_output_limit[i];
-        len += (size_t)snprintf(text + len, sizeof(text) - len,
-                                "%s%s %" PRIu64 " %" PRIu64 " %" PRId64, i > 0 ? " " : "",
-                                client_class_names[i], limit->hard_bytes, limit->soft_bytes,
-                                limit->soft_s);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %s %s %" PRId64,
+                                i > 0 ? " " : "", class_name(i, for_file),
+                                memory_text(hard, limit->hard_bytes, for_file),
+                                memory_text(soft, limit->soft_bytes, for_file), limit->soft_s);
         CHECK(len < sizeof(text));
     }
     char *copy = strdup(text);

@@ -47,5 +47,10 @@ extern const struct output_limit client_output_limit_defaults[CLIENT_CLASSES];
 /* config_special.c: client-output-buffer-limit. */
 bool output_limit_set(struct config *config, const struct slice *words, int word_count,
                       char err[CONFIG_ERROR_SIZE]);
-char *output_limit_print(const struct config *config);
+char *output_limit_print(const struct config *config, bool for_file);
+
+/* Bytes as Redis prints them: by CONFIG GET as a number, in a file with the largest unit that
+ * divides them ("100mb"). */
+#define MEMORY_TEXT_SIZE 32
+const char *memory_text(char text[MEMORY_TEXT_SIZE], uint64_t bytes, bool for_file);
 bool output_limit_is_default(const struct config *config);

@@ -200,6 +200,24 @@ bool eal_start(const struct eal_options *options, struct eal *eal, char err[EAL_
     return pools_make(eal, err);
 }
 
+bool eal_lcores_check(const char *lcores, char err[EAL_ERROR_SIZE])
+{
+    struct eal_machine *machine = malloc(sizeof(*machine));
+    int cpus[EAL_LCORES_MAX];
+    CHECK(machine);
+    machine_look(machine);
+    bool good = eal_lcores_parse(lcores, machine, cpus, err) > 0;
+    free(machine);
+    return good;
+}
+
+void eal_abandon(void)
+{
+    const char *folder = rte_eal_get_runtime_dir();
+    if (folder != NULL && folder[0] != '\0')
+        eal_folder_remove(folder);
+}
+
 void eal_lcore_launch(const struct eal *eal, int index, int (*run)(void *), void *arg)
 {
     CHECK(index >= 0 && index < eal->lcore_count);

@@ -17,7 +17,7 @@ struct rte_mempool;
 
 struct eal_options {
     const char *nic;    /* the port's specification: decides about devices and buffer sizes */
-    const char *lcores; /* "2": that many; "0,2-3" or "1-1": one per CPU named, CPUs may repeat */
+    const char *lcores; /* "2": that many, sharing CPUs if need be; "0,2-3" or "1-1": one per CPU */
     int hugepages;      /* HUGEPAGES_AUTO, _YES, _NO */
     uint32_t packet_buffers; /* per lcore */
     uint16_t mtu;
@@ -49,6 +49,10 @@ struct eal_options eal_options_from(const struct config *config);
 /* Starts EAL, checks the lcores, makes the pools. False: err says what is missing and what to do;
  * the process cannot try again. */
 bool eal_start(const struct eal_options *options, struct eal *eal, char err[EAL_ERROR_SIZE]);
+/* The directive's value fits this machine; false: err. Any time, also without EAL. */
+bool eal_lcores_check(const char *lcores, char err[EAL_ERROR_SIZE]);
+/* The process leaves while it starts, on another thread: removes EAL's folder, if it is there. */
+void eal_abandon(void);
 /* Runs run(arg) on lcore index, which must be idle. */
 void eal_lcore_launch(const struct eal *eal, int index, int (*run)(void *), void *arg);
 /* Waits until every lcore's function has returned. */

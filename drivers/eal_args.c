@@ -15,6 +15,14 @@
 #define DATA_ROOM_DEFAULT 2048
 #define FRAME_OVERHEAD_BYTES 22 /* Ethernet header and two VLAN tags */
 
+static bool cpu_named(const int *cpus, int count, long cpu)
+{
+    for (int i = 0; i < count; i++)
+        if (cpus[i] == cpu)
+            return true;
+    return false;
+}
+
 static bool cpu_allowed(const struct eal_machine *machine, long cpu)
 {
     for (int i = 0; i < machine->cpu_count; i++)
@@ -53,6 +61,8 @@ static int cpu_list_parse(const char *spec, const struct eal_machine *machine, i
                 return cpu_list_fail(spec, err, "more than 62 lcores");
             if (!cpu_allowed(machine, cpu))
                 return cpu_list_fail(spec, err, "this process may not run on one of these CPUs");
+            if (cpu_named(cpus, count, cpu))
+                return cpu_list_fail(spec, err, "a CPU is named twice");
             cpus[count++] = (int)cpu;
         }
         if (*end == '\0')

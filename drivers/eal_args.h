@@ -18,8 +18,8 @@ struct eal_machine {
     int pid;
 };
 
-/* "N" or a list of CPUs "0,2-3" into cpus[EAL_LCORES_MAX]; how many, or 0 with a sentence in err.
- * With N the CPUs are taken in turn, from the first again when there are fewer. */
+/* "N" or a list of different CPUs "0,2-3" into cpus[EAL_LCORES_MAX]; how many, or 0 with a sentence
+ * in err. With N the CPUs are taken in turn, from the first again when there are fewer. */
 int eal_lcores_parse(const char *spec, const struct eal_machine *machine, int *cpus,
                      char err[EAL_ERROR_SIZE]);
 /* Bytes of one buffer's data room for frames of that MTU on that kind of port. */

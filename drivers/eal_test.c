@@ -96,16 +96,18 @@ static void test_start(void **state)
 {
     struct eal_options options = defaults;
     char err[EAL_ERROR_SIZE] = "";
-    char lcores[32];
+    cpu_set_t all;
     cpu_set_t before;
     cpu_set_t after;
     int index[2] = {0, 1};
-    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
     int cpu = 0;
-    while (!CPU_ISSET(cpu, &before))
+    while (!CPU_ISSET(cpu, &all))
         cpu++;
-    snprintf(lcores, sizeof(lcores), "%d,%d", cpu, cpu);
-    options.lcores = lcores;
+    CPU_ZERO(&before); /* two lcores, one CPU */
+    CPU_SET(cpu, &before);
+    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+    options.lcores = "2";
     if (!eal_start(&options, &eal, err))
         print_error("%s\n", err);
     assert_int_equal(eal.lcore_count, 2);
@@ -115,6 +117,7 @@ static void test_start(void **state)
     /* The control thread keeps every CPU that it had. */
     assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
     assert_true(CPU_EQUAL(&before, &after));
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
 
     for (int i = 0; i < 2; i++)
         eal_lcore_launch(&eal, i, take_turns, &index[i]);

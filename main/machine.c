@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "allocator.h"
 #include "capturer.h"
 #include "clock.h"
 #include "command.h"
@@ -44,6 +45,13 @@ static bool is_host6(const struct ip_addr *a)
     return a->b[0] != 0xff && !loopback_or_none;
 }
 
+static bool refuse_address(const char *directive, const char *text, const char *why,
+                           char err[MACHINE_ERROR_SIZE])
+{
+    snprintf(err, MACHINE_ERROR_SIZE, "%s '%s' %s", directive, text, why);
+    return false;
+}
+
 static bool machine_addresses(const struct config *c, struct netif_config *net,
                               char err[MACHINE_ERROR_SIZE])
 {
@@ -52,16 +60,14 @@ static bool machine_addresses(const struct config *c, struct netif_config *net,
         !parse_address(c->ip6, "ip6", &net->ip6, &net->prefix6, err) ||
         !parse_address(c->gateway6, "gateway6", &net->gateway6, NULL, err))
         return false;
-    if ((c->ip[0] != '\0' && !ip_addr_is4(&net->ip4)) ||
-        (c->ip6[0] != '\0' && ip_addr_is4(&net->ip6))) {
-        snprintf(err, MACHINE_ERROR_SIZE, "ip takes an IPv4 address and ip6 an IPv6 address");
-        return false;
-    }
-    if ((c->ip[0] != '\0' && !is_host4(&net->ip4, net->prefix4)) ||
-        (c->ip6[0] != '\0' && !is_host6(&net->ip6))) {
-        snprintf(err, MACHINE_ERROR_SIZE, "ip or ip6 is not an address that a host can have");
-        return false;
-    }
+    if (c->ip[0] != '\0' && !ip_addr_is4(&net->ip4))
+        return refuse_address("ip", c->ip, "is not an IPv4 address", err);
+    if (c->ip6[0] != '\0' && ip_addr_is4(&net->ip6))
+        return refuse_address("ip6", c->ip6, "is not an IPv6 address", err);
+    if (c->ip[0] != '\0' && !is_host4(&net->ip4, net->prefix4))
+        return refuse_address("ip", c->ip, "is not an address that a host can have", err);
+    if (c->ip6[0] != '\0' && !is_host6(&net->ip6))
+        return refuse_address("ip6", c->ip6, "is not an address that a host can have", err);
     net->mtu = (uint16_t)c->mtu;
     return true;
 }
@@ -151,7 +157,7 @@ bool machine_check(const struct config *c, char err[MACHINE_ERROR_SIZE])
         snprintf(err, MACHINE_ERROR_SIZE, "mac '%s' is not a unicast MAC address", c->mac);
         return false;
     }
-    return machine_addresses(c, &net, err);
+    return machine_addresses(c, &net, err) && eal_lcores_check(c->lcores, err);
 }
 
 bool machine_build(struct machine *m, struct mailbox *control, char err[MACHINE_ERROR_SIZE])
@@ -208,6 +214,7 @@ void machine_watch(struct machine *m, uint64_t now_us)
 {
     port_poll(m->port);
     rates_sample(now_us);
+    allocator_stats_sample(now_us, ks_used_bytes(m->keyspace) + ks_retired_bytes(m->keyspace));
     for (unsigned i = 0; i < m->lcore_count; i++) {
         uint64_t beat = atomic_load_explicit(&m->lcores[i]->heartbeat_us, memory_order_relaxed);
         bool stopped = beat != 0 && now_us > beat + HEART_STOPPED_US;

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "config_apply.h"
 #include "config_file.h"
+#include "config_trace.h"
 #include "control.h"
 #include "keyhash.h"
 #include "link_stream.h"
@@ -19,6 +20,7 @@
 #include "process.h"
 #include "qsbr.h"
 #include "rng.h"
+#include "start_guard.h"
 #include "unix_pump.h"
 #include "unix_stream.h"
 
@@ -46,12 +48,15 @@ static int fail(const char *text)
     return EXIT_FAILURE;
 }
 
-/* Once the log is open, it is told too. */
-static int fail_logged(const char *text)
+/* With the place in the configuration of the directive that text names. */
+static int fail_placed(const struct config_trace *trace, const char *text)
 {
-    if (config_get()->logfile[0] != '\0')
-        log_warning("%s", text);
-    return fail(text);
+    char place[CONFIG_PLACE_SIZE], whole[CONFIG_PLACE_SIZE + CONFIG_FILE_ERROR_SIZE];
+    snprintf(whole, sizeof(whole), "%s%s", config_trace_place(trace, text, place), text);
+    /* Once the log is open, it is told too. */
+    if (config_get() != NULL && config_get()->logfile[0] != '\0')
+        log_warning("%s", whole);
+    return fail(whole);
 }
 
 /* ---- configuration ---- */
@@ -80,24 +85,35 @@ static bool answer_question(int argc, char **argv)
 }
 
 /* NULL: told already. path: of the file, absolute, or empty. */
-static struct config *configuration_read(int argc, char **argv, char path[PATH_MAX])
+static struct config *configuration_read(int argc, char **argv, struct config_trace *trace,
+                                         char path[PATH_MAX])
 {
     char err[CONFIG_FILE_ERROR_SIZE];
     struct config *config = config_new();
     bool has_file = argc > 0 && strncmp(argv[0], "--", 2) != 0;
     path[0] = '\0';
-    bool loaded = !has_file || config_file_load(config, argv[0], err);
+    bool loaded = !has_file || config_file_load(config, argv[0], trace, err);
     if (loaded && has_file && strcmp(argv[0], "-") != 0 && realpath(argv[0], path) == NULL)
         path[0] = '\0';
-    loaded = loaded && config_args_load(config, argc - has_file, argv + has_file, err);
+    loaded = loaded && config_args_load(config, argc - has_file, argv + has_file, trace, err);
     if (loaded && config_validate(config, err) && machine_check(config, err))
         return config;
     if (loaded)
-        fail(err);
+        fail_placed(trace, err);
     else
         fprintf(stderr, "%s\n", err);
     config_free(config);
     return NULL;
+}
+
+static void note_print(const char *note)
+{
+    puts(note);
+}
+
+static void note_log(const char *note)
+{
+    log_notice("%s", note);
 }
 
 /* ---- what the control thread tells ---- */
@@ -126,6 +142,16 @@ static void on_tick(void *arg, uint64_t now_us)
 {
     struct run *run = arg;
     machine_watch(run->machine, now_us);
+}
+
+/* The start is abandoned where it stands: somewhere in machine_build(). */
+static void on_left(void *arg, const char *why)
+{
+    log_warning("Received %s while starting, leaving...", why);
+    eal_abandon();
+    if (config_get()->unixsocket[0] != '\0')
+        unlink(config_get()->unixsocket);
+    process_pidfile_remove();
 }
 
 /* ---- the machine ---- */
@@ -161,6 +187,7 @@ static int machine_run(struct machine *m, struct control *control, struct run *r
     for (unsigned i = 0; i < m->lcore_count; i++)
         run->lcore_mail[i] = &m->lcores[i]->worker.mailbox;
     control_lcores_set(control, run->lcore_mail, m->lcore_count);
+    start_guard_end();
     log_notice("Ready to accept connections");
     log_start();
     machine_launch(m);
@@ -184,7 +211,7 @@ static void secrets_set(void)
     key_hash_seed_set(seed);
 }
 
-static int node_run(const char *config_path)
+static int node_run(const char *config_path, struct config_trace *trace)
 {
     static struct machine machine;
     static struct run run = {.machine = &machine};
@@ -200,13 +227,15 @@ static int node_run(const char *config_path)
                                       .capture_arg = &machine};
     struct control *control = control_new(&options, err);
     if (control == NULL)
-        return fail_logged(err);
+        return fail_placed(trace, err);
     machine_name_files(&machine, config_path);
     int status = EXIT_FAILURE;
-    if (machine_build(&machine, control_mailbox(control), err))
+    if (start_guard_begin(on_left, NULL, err, sizeof(err)) &&
+        machine_build(&machine, control_mailbox(control), err))
         status = machine_run(&machine, control, &run);
     else
-        fail_logged(err);
+        fail_placed(trace, err);
+    start_guard_end();
     /* Its lcores' last mail goes to the control thread's mailbox. */
     if (status == EXIT_SUCCESS)
         machine_destroy(&machine);
@@ -214,18 +243,36 @@ static int node_run(const char *config_path)
     return status;
 }
 
-int main(int argc, char **argv)
+/* From the process's set-up on: what the configuration names is made, and removed in the end. */
+static int process_run(struct config *config, const char *path, struct config_trace *trace)
+{
+    char err[CONFIG_APPLY_ERROR_SIZE];
+    process_files_limit(UNIX_CLIENTS_MAX + FILES_BESIDES);
+    clock_init();
+    metrics_attach(LCORES_MAX - 1);
+    config_publish(config);
+    secrets_set();
+    config_trace_notes(trace, note_log);
+    if (!process_pidfile_write(config->pidfile, err, sizeof(err)))
+        return fail_placed(trace, err);
+    qsbr_register();
+    int status = node_run(path, trace);
+    process_pidfile_remove();
+    if (status == EXIT_SUCCESS)
+        log_notice("slotwire is now ready to exit, bye bye...");
+    log_close();
+    return status;
+}
+
+static int config_run(int argc, char **argv, bool test_only, struct config_trace *trace)
 {
     char path[PATH_MAX];
     char err[CONFIG_APPLY_ERROR_SIZE];
-    control_signals_setup();
-    if (answer_question(argc, argv))
-        return EXIT_SUCCESS;
-    bool test_only = argc > 1 && strcmp(argv[1], "--test-config") == 0;
-    struct config *config = configuration_read(argc - 1 - test_only, argv + 1 + test_only, path);
+    struct config *config = configuration_read(argc, argv, trace, path);
     if (config == NULL)
         return EXIT_FAILURE;
     if (test_only) {
+        config_trace_notes(trace, note_print);
         puts("The configuration is fine.");
         config_free(config);
         return EXIT_SUCCESS;
@@ -233,20 +280,19 @@ int main(int argc, char **argv)
     if ((config->daemonize && !process_background(err, sizeof(err))) ||
         !config_apply_boot(config, err)) {
         config_free(config);
-        return fail(err);
+        return fail_placed(trace, err);
     }
-    process_files_limit(UNIX_CLIENTS_MAX + FILES_BESIDES);
-    clock_init();
-    metrics_attach(LCORES_MAX - 1);
-    config_publish(config);
-    secrets_set();
-    if (!process_pidfile_write(config->pidfile, err, sizeof(err)))
-        return fail_logged(err);
-    qsbr_register();
-    int status = node_run(path);
-    process_pidfile_remove();
-    if (status == EXIT_SUCCESS)
-        log_notice("slotwire is now ready to exit, bye bye...");
-    log_close();
+    return process_run(config, path, trace);
+}
+
+int main(int argc, char **argv)
+{
+    control_signals_setup();
+    if (answer_question(argc, argv))
+        return EXIT_SUCCESS;
+    bool test_only = argc > 1 && strcmp(argv[1], "--test-config") == 0;
+    struct config_trace *trace = config_trace_new();
+    int status = config_run(argc - 1 - test_only, argv + 1 + test_only, test_only, trace);
+    config_trace_free(trace);
     return status;
 }

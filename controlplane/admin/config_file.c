@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "check.h"
+#include "redis_directives.h"
 
 #define READ_BYTES 65536
 #define SHOWN_BYTES 200 /* of a line in an error */
@@ -15,6 +16,7 @@
 /* One load: what all its files share. */
 struct loading {
     struct config *config;
+    struct config_trace *trace;
     int depth;
     int files;
     char *err;
@@ -50,8 +52,10 @@ static void line_show(struct slice line, char shown[SHOWN_BYTES + 4])
     size_t name_len = 0;
     while (name_len < line.len && line.data[name_len] > ' ')
         name_len++;
-    int index = config_option_find(slice_from(line.data, name_len));
-    bool hide = index >= 0 && (config_option_flags(index) & SECRET);
+    struct slice name = slice_from(line.data, name_len);
+    int index = config_option_find(name);
+    bool hide =
+        index >= 0 ? (config_option_flags(index) & SECRET) != 0 : redis_directive_is_secret(name);
     size_t len = hide ? name_len : line.len;
     bool cut = hide || len > SHOWN_BYTES;
     if (len > SHOWN_BYTES)
@@ -69,6 +73,39 @@ static bool refuse_line(const struct source *source, struct slice line, const ch
                 "Reading the configuration file %.300s, at line %d\n>>> '%s'\n%.300s", source->name,
                 source->line, shown, reason);
     return false;
+}
+
+/* ---- directives ---- */
+
+static void note_accepted(const struct loading *loading, struct slice name)
+{
+    char text[CONFIG_ERROR_SIZE];
+    int index = config_option_find(name);
+    if (!(config_option_flags(index) & ACCEPTED) ||
+        config_option_is_default(loading->config, index))
+        return;
+    snprintf(text, sizeof(text), "accepted, without effect: %s: %s", config_option_name(index),
+             config_option_help(index));
+    config_trace_note(loading->trace, text);
+}
+
+/* words: its name first. */
+static bool directive_set(const struct loading *loading, const struct slice *words, int count,
+                          char reason[CONFIG_ERROR_SIZE])
+{
+    switch (redis_directive_judge(words[0], words + 1, count - 1, reason)) {
+    case REDIS_DIRECTIVE_ACCEPTED:
+        config_trace_note(loading->trace, reason);
+        return true;
+    case REDIS_DIRECTIVE_REFUSED:
+        return false;
+    case REDIS_DIRECTIVE_NOT:
+        break;
+    }
+    if (!config_set(loading->config, words[0], words + 1, count - 1, true, reason))
+        return false;
+    note_accepted(loading, words[0]);
+    return true;
 }
 
 /* ---- files ---- */
@@ -211,8 +248,9 @@ static bool set_words(struct source *source, const struct slice *words, int coun
     char reason[CONFIG_ERROR_SIZE];
     if (slice_equal_word(words[0], "include"))
         return include(source, words, count, line);
-    if (!config_set(source->loading->config, words[0], words + 1, count - 1, true, reason))
+    if (!directive_set(source->loading, words, count, reason))
         return refuse_line(source, line, reason);
+    config_trace_set(source->loading->trace, words[0], source->name, source->line);
     return !slice_equal_word(words[0], "port") || port_is_single(source, line);
 }
 
@@ -255,9 +293,10 @@ bool config_text_load(struct config *config, const char *name, struct slice text
     return load_text(&loading, name, text);
 }
 
-bool config_file_load(struct config *config, const char *path, char err[CONFIG_FILE_ERROR_SIZE])
+bool config_file_load(struct config *config, const char *path, struct config_trace *trace,
+                      char err[CONFIG_FILE_ERROR_SIZE])
 {
-    struct loading loading = {.config = config, .err = err};
+    struct loading loading = {.config = config, .trace = trace, .err = err};
     err[0] = '\0';
     return load_file(&loading, path, NULL, slice_from(NULL, 0));
 }
@@ -276,29 +315,32 @@ static bool refuse_args(char err[CONFIG_FILE_ERROR_SIZE], const char *directive,
 }
 
 bool config_args_load(struct config *config, int argc, char *const *argv,
-                      char err[CONFIG_FILE_ERROR_SIZE])
+                      struct config_trace *trace, char err[CONFIG_FILE_ERROR_SIZE])
 {
+    struct loading loading = {.config = config, .trace = trace, .err = err};
     err[0] = '\0';
     for (int i = 0; i < argc;) {
         const char *directive = argv[i++];
         struct slice words[CONFIG_WORDS_MAX];
         char reason[CONFIG_ERROR_SIZE];
-        int count = 0;
+        int count = 1;
         if (!is_directive(directive))
             return refuse_args(err, directive, "expected a directive that begins with --");
+        words[0] = slice_str(directive + 2);
         for (; i < argc && !is_directive(argv[i]); i++) {
             if (count == CONFIG_WORDS_MAX)
                 return refuse_args(err, directive, "wrong number of arguments");
             words[count++] = slice_str(argv[i]);
         }
-        if (slice_equal_word(slice_str(directive + 2), "include")) {
-            if (count != 1)
+        if (slice_equal_word(words[0], "include")) {
+            if (count != 2)
                 return refuse_args(err, directive, "wrong number of arguments");
-            if (!config_file_load(config, argv[i - 1], err))
+            if (!config_file_load(config, argv[i - 1], trace, err))
                 return false;
-        } else if (!config_set(config, slice_str(directive + 2), words, count, true, reason)) {
+        } else if (!directive_set(&loading, words, count, reason)) {
             return refuse_args(err, directive, reason);
         }
+        config_trace_set(trace, words[0], NULL, 0);
     }
     return true;
 }

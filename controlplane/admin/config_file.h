@@ -8,11 +8,13 @@
  * is refused: that is how two nodes' configurations get mixed up.
  *
  * A file is an operator's input: whatever is wrong with it refuses the start, with file, line, text
- * and reason. Nothing is read past the limits below, so loops of includes end, too. */
+ * and reason. Directives of Redis that the node does not have are judged by redis_directives.h.
+ * Nothing is read past the limits below, so loops of includes end, too. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include "config.h"
+#include "config_trace.h"
 
 #define CONFIG_LINE_MAX 65536             /* bytes of one line */
 #define CONFIG_FILE_MAX (4 * 1024 * 1024) /* bytes of one file */
@@ -22,15 +24,18 @@
 #define CONFIG_FILE_ERROR_SIZE 1024
 
 /* Reads path ("-": standard input) into config, FIXED directives too. False: err holds lines for
- * the operator, config what was read before. */
-bool config_file_load(struct config *config, const char *path, char err[CONFIG_FILE_ERROR_SIZE]);
-/* The same from memory; name stands in errors, and relative includes start at its folder. */
+ * the operator, config what was read before. trace (may be NULL) learns where what was set, and
+ * what was accepted without effect. */
+bool config_file_load(struct config *config, const char *path, struct config_trace *trace,
+                      char err[CONFIG_FILE_ERROR_SIZE]);
+/* The same from memory, without a trace; name stands in errors, and relative includes start at its
+ * folder. */
 bool config_text_load(struct config *config, const char *name, struct slice text,
                       char err[CONFIG_FILE_ERROR_SIZE]);
 /* "--port 7000 --save "" --client-output-buffer-limit normal 0 0 0": the words of one directive go
  * up to the next that begins with "--"; argv[0] is the first word. */
 bool config_args_load(struct config *config, int argc, char *const *argv,
-                      char err[CONFIG_FILE_ERROR_SIZE]);
+                      struct config_trace *trace, char err[CONFIG_FILE_ERROR_SIZE]);
 
 /* A whole file, at most CONFIG_FILE_MAX bytes, NUL behind them; the caller frees it. NULL: errno
  * says why (EFBIG: larger). */

@@ -102,7 +102,7 @@ static void test_a_file_is_read(void **state)
                                            "save ''\n"
                                            "timeout 1\n"
                                            "timeout 2"); /* no newline */
-    if (!config_file_load(config, path, err))
+    if (!config_file_load(config, path, NULL, err))
         fail_msg("%s", err);
     expect_option(config, "port", "7000");
     expect_option(config, "maxmemory", "104857600");
@@ -119,9 +119,9 @@ static void test_an_empty_file_is_fine(void **state)
 {
     char err[CONFIG_FILE_ERROR_SIZE];
     struct config *config = config_new();
-    assert_true(config_file_load(config, file_with("a.conf", ""), err));
-    assert_true(config_file_load(config, file_with("a.conf", "\n\n"), err));
-    assert_true(config_file_load(config, "/dev/null", err));
+    assert_true(config_file_load(config, file_with("a.conf", ""), NULL, err));
+    assert_true(config_file_load(config, file_with("a.conf", "\n\n"), NULL, err));
+    assert_true(config_file_load(config, "/dev/null", NULL, err));
     for (int i = 0; i < config_option_count(); i++)
         assert_true(config_option_is_default(config, i));
     config_free(config);
@@ -139,7 +139,7 @@ static void test_included_files_take_their_place(void **state)
              "timeout 1\ninclude inner.conf\nmaxclients 30\nport 2\ninclude \"%s/part-*.conf\"\n"
              "include nothing-*.conf\n",
              folder.path);
-    if (!config_file_load(config, file_with("outer.conf", text), err))
+    if (!config_file_load(config, file_with("outer.conf", text), NULL, err))
         fail_msg("%s", err);
     assert_int_equal(config->timeout_s, 2);
     assert_int_equal(config->maxclients, 30);
@@ -156,7 +156,7 @@ static void expect_refused(const char *path, const char *line, const char *reaso
     char err[CONFIG_FILE_ERROR_SIZE];
     char want[2 * CONFIG_FILE_ERROR_SIZE];
     struct config *config = config_new();
-    assert_false(config_file_load(config, path, err));
+    assert_false(config_file_load(config, path, NULL, err));
     if (line)
         snprintf(want, sizeof(want),
                  "*** FATAL CONFIG FILE ERROR ***\nReading the configuration file %s, at line "
@@ -202,7 +202,7 @@ static void test_the_same_port_twice_is_fine(void **state)
 {
     char err[CONFIG_FILE_ERROR_SIZE];
     struct config *config = config_new();
-    assert_true(config_file_load(config, file_with("a.conf", "port 1\nport 1\n"), err));
+    assert_true(config_file_load(config, file_with("a.conf", "port 1\nport 1\n"), NULL, err));
     config_free(config);
 }
 
@@ -215,11 +215,11 @@ static void test_zero_bytes(void **state)
     test_file_write(test_path(&folder, "a.conf"), zeros, sizeof(zeros));
     char err[CONFIG_FILE_ERROR_SIZE];
     struct config *config = config_new();
-    assert_false(config_file_load(config, test_path(&folder, "a.conf"), err));
+    assert_false(config_file_load(config, test_path(&folder, "a.conf"), NULL, err));
     assert_true(strlen(err) < CONFIG_FILE_ERROR_SIZE - 1);
-    assert_false(config_file_load(config, file_with("a.conf", "include \"a\\x00b\""), err));
+    assert_false(config_file_load(config, file_with("a.conf", "include \"a\\x00b\""), NULL, err));
     assert_non_null(strstr(err, "zero byte"));
-    assert_false(config_file_load(config, file_with("a.conf", "logfile \"a\\x00b\""), err));
+    assert_false(config_file_load(config, file_with("a.conf", "logfile \"a\\x00b\""), NULL, err));
     assert_non_null(strstr(err, "zero byte"));
     config_free(config);
 }
@@ -234,23 +234,23 @@ static void test_long_lines_and_files(void **state)
     memset(text, 'a', size);
     memcpy(text, "logfile ", 8);
     test_file_write(test_path(&folder, "a.conf"), text, 1 << 20);
-    assert_false(config_file_load(config, test_path(&folder, "a.conf"), err));
+    assert_false(config_file_load(config, test_path(&folder, "a.conf"), NULL, err));
     assert_non_null(strstr(err, "...'\nthe line is longer than 65536 bytes"));
     test_file_write(test_path(&folder, "a.conf"), text, CONFIG_LINE_MAX);
-    assert_true(config_file_load(config, test_path(&folder, "a.conf"), err));
+    assert_true(config_file_load(config, test_path(&folder, "a.conf"), NULL, err));
     assert_int_equal(strlen(config->logfile), CONFIG_LINE_MAX - 8);
     memset(text, '\n', size);
     test_file_write(test_path(&folder, "a.conf"), text, size - 1);
-    assert_true(config_file_load(config, test_path(&folder, "a.conf"), err));
+    assert_true(config_file_load(config, test_path(&folder, "a.conf"), NULL, err));
     test_file_write(test_path(&folder, "a.conf"), text, size);
-    assert_false(config_file_load(config, test_path(&folder, "a.conf"), err));
+    assert_false(config_file_load(config, test_path(&folder, "a.conf"), NULL, err));
     assert_non_null(strstr(err, "File too large"));
     /* As many words as nobody needs. */
     memset(text, ' ', size);
     for (int i = 0; i < 1000; i++)
         text[2 * i] = 'b';
     test_file_write(test_path(&folder, "a.conf"), text, 2000);
-    assert_false(config_file_load(config, test_path(&folder, "a.conf"), err));
+    assert_false(config_file_load(config, test_path(&folder, "a.conf"), NULL, err));
     free(text);
     config_free(config);
 }
@@ -272,7 +272,7 @@ static void test_files_that_are_not_there(void **state)
     memset(longer + 8, 'a', sizeof(longer) - 9);
     char err[CONFIG_FILE_ERROR_SIZE];
     struct config *config = config_new();
-    assert_false(config_file_load(config, file_with("a.conf", longer), err));
+    assert_false(config_file_load(config, file_with("a.conf", longer), NULL, err));
     assert_non_null(strstr(err, "the path is too long"));
     config_free(config);
 }
@@ -281,7 +281,7 @@ static void test_loops_of_includes_end(void **state)
 {
     char err[CONFIG_FILE_ERROR_SIZE];
     struct config *config = config_new();
-    assert_false(config_file_load(config, file_with("a.conf", "include a.conf"), err));
+    assert_false(config_file_load(config, file_with("a.conf", "include a.conf"), NULL, err));
     assert_non_null(strstr(err, "includes are nested too deeply"));
     /* Not deep, but each file doubles the number. */
     for (int i = 0; i < 8; i++) {
@@ -290,13 +290,13 @@ static void test_loops_of_includes_end(void **state)
         snprintf(text, sizeof(text), "include %d.conf\ninclude %d.conf\n", i + 1, i + 1);
         file_with(name, i < 7 ? text : "hz 5\n");
     }
-    assert_true(config_file_load(config, test_path(&folder, "0.conf"), err));
+    assert_true(config_file_load(config, test_path(&folder, "0.conf"), NULL, err));
     file_with("many.conf", "include 1.conf\ninclude 1.conf\ninclude 1.conf\n");
-    assert_false(config_file_load(config, test_path(&folder, "many.conf"), err));
+    assert_false(config_file_load(config, test_path(&folder, "many.conf"), NULL, err));
     assert_non_null(strstr(err, "more than 256 files are included"));
     file_with("b.conf", "include c.conf");
     file_with("c.conf", "include b.conf");
-    assert_false(config_file_load(config, test_path(&folder, "b.conf"), err));
+    assert_false(config_file_load(config, test_path(&folder, "b.conf"), NULL, err));
     config_free(config);
 }
 
@@ -306,7 +306,8 @@ static void test_an_error_in_an_included_file_names_it(void **state)
     char want[256];
     struct config *config = config_new();
     file_with("inner.conf", "\nhz x\n");
-    assert_false(config_file_load(config, file_with("outer.conf", "include inner.conf"), err));
+    assert_false(
+        config_file_load(config, file_with("outer.conf", "include inner.conf"), NULL, err));
     snprintf(want, sizeof(want), "%s/inner.conf, at line 2\n>>> 'hz x'\n", folder.path);
     assert_non_null(strstr(err, want));
     config_free(config);
@@ -322,7 +323,7 @@ static bool load_args(struct config *config, const char *line, char *err)
     strcpy(text, line);
     for (char *word = strtok(text, " "); word; word = strtok(NULL, " "))
         argv[argc++] = strcmp(word, "EMPTY") == 0 ? (char *)"" : word;
-    return config_args_load(config, argc, argv, err);
+    return config_args_load(config, argc, argv, NULL, err);
 }
 
 static void test_command_line(void **state)

@@ -85,6 +85,8 @@ static enum line_kind line_load(struct config *loaded, const char *path, struct 
     if (count > 0 && slice_equal_word(words[0], "include")) {
         /* Also one that cannot be read now. */
         kind = count == 2 && words[1].len > 0 ? LINE_KEPT : LINE_BAD;
+    } else if (count > 0 && good && config_option_find(words[0]) < 0) {
+        kind = LINE_KEPT; /* accepted without effect */
     } else if (count > 0 && good) {
         *index = option_canonical(config_option_find(words[0]));
         kind = LINE_DIRECTIVE;

@@ -104,8 +104,14 @@ static void test_changes_take_their_place(void **state)
                      "# then\n"
                      "client-output-buffer-limit pubsub 4 5 6\n",
                      "client-output-buffer-limit normal 7 8 9 pubsub 4 5 6",
-                     "client-output-buffer-limit normal 7 8 9 slave 268435456 67108864 60 "
+                     "client-output-buffer-limit normal 7 8 9 replica 256mb 64mb 60 "
                      "pubsub 4 5 6\n# then\n");
+    expect_rewritten("maxmemory 1\nproto-max-bulk-len 1mb\n",
+                     "maxmemory 104857600\nproto-max-bulk-len 1048577",
+                     "maxmemory 100mb\nproto-max-bulk-len 1048577\n");
+    expect_rewritten("maxmemory 1\n", "maxmemory 5gb", "maxmemory 5gb\n");
+    expect_rewritten("maxmemory 1\n", "maxmemory 3kb", "maxmemory 3kb\n");
+    expect_rewritten("maxmemory 1\n", "", "maxmemory 0\n");
     expect_rewritten("port 1\nhz 5\nport 2\n", "port 2\nhz 5", "port 2\nhz 5\n");
     expect_rewritten("unixsocketperm 700", "unixsocketperm 770", "unixsocketperm 770\n");
 }
@@ -131,6 +137,14 @@ static void test_includes_stay(void **state)
     /* A line in front of the include would not count. */
     expect_rewritten("timeout 4\ninclude inner.conf\n", "timeout 6\nhz 20",
                      "timeout 6\ninclude inner.conf\n" GENERATED "timeout 6\n");
+}
+
+/* Directives that are accepted without effect are the operator's, not ours. */
+static void test_what_has_no_effect_stays(void **state)
+{
+    expect_rewritten("rdbchecksum yes\nport 1\nrepl-backlog-size 2mb\n", "port 2",
+                     "rdbchecksum yes\nport 2\nrepl-backlog-size 2mb\n");
+    expect_rewritten("cluster-enabled yes\n", "", "# ??? cluster-enabled yes\n");
 }
 
 static void test_lines_that_cannot_be_read_become_comments(void **state)
@@ -201,6 +215,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_changes_take_their_place, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_additions_come_last, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_includes_stay, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_has_no_effect_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lines_that_cannot_be_read_become_comments, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_the_file_is_replaced, set_up, tear_down),

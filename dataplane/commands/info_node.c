@@ -4,17 +4,16 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include "allocator.h"
 #include "channels.h"
 #include "clock.h"
 #include "info.h"
 #include "rates.h"
 
-void info_server(struct call *c, struct text *t)
+void info_server(const struct worker *w, struct text *t)
 {
-    const struct node *node = c->worker->node;
+    const struct node *node = w->node;
     struct utsname os = {0};
-    int64_t up_s = (c->worker->now_ms - node->start_ms) / 1000;
+    int64_t up_s = (w->now_ms - node->start_ms) / 1000;
     uname(&os);
     text_printf(t,
                 "redis_version:7.0.15\r\n"
@@ -49,14 +48,13 @@ void info_server(struct call *c, struct text *t)
                 "executable:%s\r\n"
                 "config_file:%s\r\n"
                 "io_threads_active:0\r\n",
-                (long long)c->worker->config->hz, (long long)c->worker->config->hz,
-                (long long)(c->worker->now_ms / 1000 & 0xffffff), node->executable,
-                node->config_file);
+                (long long)w->config->hz, (long long)w->config->hz,
+                (long long)(w->now_ms / 1000 & 0xffffff), node->executable, node->config_file);
 }
 
-void info_clients(struct call *c, struct text *t)
+void info_clients(const struct worker *w, struct text *t)
 {
-    const struct node *node = c->worker->node;
+    const struct node *node = w->node;
     text_printf(t,
                 "connected_clients:%u\r\n"
                 "cluster_connections:0\r\n"
@@ -67,34 +65,15 @@ void info_clients(struct call *c, struct text *t)
                 "tracking_clients:0\r\n"
                 "clients_in_timeout_table:0\r\n",
                 atomic_load_explicit(&node->client_count, memory_order_relaxed),
-                (long long)c->worker->config->maxclients);
+                (long long)w->config->maxclients);
 }
 
-/* The greatest that any INFO or MEMORY command has seen. */
-static uint64_t peak_update(uint64_t used)
+void memory_view_read(const struct worker *w, struct memory_view *out)
 {
-    static _Atomic(uint64_t) peak;
-    uint64_t seen = atomic_load_explicit(&peak, memory_order_relaxed);
-    while (seen < used && !atomic_compare_exchange_weak_explicit(
-                              &peak, &seen, used, memory_order_relaxed, memory_order_relaxed))
-        continue;
-    return seen < used ? used : seen;
-}
-
-void memory_view_read(struct call *c, struct memory_view *out)
-{
-    struct allocator_stats stats;
-    allocator_stats_read(&stats, c->worker->now_us);
-    *out = (struct memory_view){
-        .used = ks_used_bytes(c->ks->shared),
-        .retired = ks_retired_bytes(c->ks->shared),
-        .allocated = stats.allocated,
-        .active = stats.active,
-        .resident = stats.resident,
-        .process_resident = stats.process_resident,
-        .system_total = stats.system_total,
-    };
-    out->peak = peak_update(out->used);
+    uint64_t data = ks_used_bytes(w->ks->shared), retired = ks_retired_bytes(w->ks->shared);
+    *out = (struct memory_view){.data = data, .retired = retired};
+    allocator_stats_read(&out->heap, data + retired);
+    out->overhead = out->heap.used - data - retired;
 }
 
 static double ratio(uint64_t a, uint64_t b)
@@ -109,33 +88,34 @@ static void memory_line(struct text *t, const char *name, uint64_t bytes)
                 text_size(human, bytes));
 }
 
-void info_memory(struct call *c, struct text *t)
+static void memory_use(struct text *t, const struct memory_view *m)
 {
-    const struct config *config = c->worker->config;
-    struct memory_view m;
-    memory_view_read(c, &m);
-    memory_line(t, "used_memory", m.used);
-    memory_line(t, "used_memory_rss", m.process_resident);
-    memory_line(t, "used_memory_peak", m.peak);
+    uint64_t besides = m->heap.used > m->heap.startup ? m->heap.used - m->heap.startup : 0;
+    memory_line(t, "used_memory", m->heap.used);
+    memory_line(t, "used_memory_rss", m->heap.process_resident);
+    memory_line(t, "used_memory_peak", m->heap.peak);
     text_printf(t,
                 "used_memory_peak_perc:%.2f%%\r\n"
                 "used_memory_overhead:%llu\r\n"
-                "used_memory_startup:0\r\n"
+                "used_memory_startup:%llu\r\n"
                 "used_memory_dataset:%llu\r\n"
-                "used_memory_dataset_perc:100.00%%\r\n"
-                "allocator_allocated:%llu\r\n"
-                "allocator_active:%llu\r\n"
-                "allocator_resident:%llu\r\n",
-                100 * ratio(m.used, m.peak),
-                (unsigned long long)(m.allocated > m.used ? m.allocated - m.used : 0),
-                (unsigned long long)m.used, (unsigned long long)m.allocated,
-                (unsigned long long)m.active, (unsigned long long)m.resident);
-    memory_line(t, "total_system_memory", m.system_total);
-    memory_line(t, "maxmemory", config->maxmemory_bytes);
-    int policy = config_option_find(slice_str("maxmemory-policy"));
-    char *policy_name = config_option_print(config, policy);
+                "used_memory_dataset_perc:%.2f%%\r\n"
+                "allocator_allocated:%zu\r\n"
+                "allocator_active:%zu\r\n"
+                "allocator_resident:%zu\r\n",
+                100 * ratio(m->heap.used, m->heap.peak), (unsigned long long)m->overhead,
+                (unsigned long long)m->heap.startup, (unsigned long long)m->data,
+                m->data < besides ? 100 * ratio(m->data, besides)
+                : m->data         ? 100.0
+                                  : 0.0,
+                m->heap.allocated, m->heap.active, m->heap.resident);
+    memory_line(t, "total_system_memory", m->heap.system_total);
+}
+
+static void memory_ratios(struct text *t, const struct memory_view *m)
+{
+    const struct allocator_stats *h = &m->heap;
     text_printf(t,
-                "maxmemory_policy:%s\r\n"
                 "allocator_frag_ratio:%.2f\r\n"
                 "allocator_frag_bytes:%lld\r\n"
                 "allocator_rss_ratio:%.2f\r\n"
@@ -144,11 +124,24 @@ void info_memory(struct call *c, struct text *t)
                 "rss_overhead_bytes:%lld\r\n"
                 "mem_fragmentation_ratio:%.2f\r\n"
                 "mem_fragmentation_bytes:%lld\r\n",
-                policy_name, ratio(m.active, m.allocated), (long long)(m.active - m.allocated),
-                ratio(m.resident, m.active), (long long)(m.resident - m.active),
-                ratio(m.process_resident, m.resident), (long long)(m.process_resident - m.resident),
-                ratio(m.process_resident, m.used), (long long)(m.process_resident - m.used));
+                ratio(h->active, h->allocated), (long long)(h->active - h->allocated),
+                ratio(h->resident, h->active), (long long)(h->resident - h->active),
+                ratio(h->process_resident, h->resident),
+                (long long)(h->process_resident - h->resident), ratio(h->process_resident, h->used),
+                (long long)(h->process_resident - h->used));
+}
+
+void info_memory(const struct worker *w, struct text *t)
+{
+    struct memory_view m;
+    memory_view_read(w, &m);
+    memory_use(t, &m);
+    memory_line(t, "maxmemory", w->config->maxmemory_bytes);
+    int policy = config_option_find(slice_str("maxmemory-policy"));
+    char *policy_name = config_option_print(w->config, policy);
+    text_printf(t, "maxmemory_policy:%s\r\n", policy_name);
     free(policy_name);
+    memory_ratios(t, &m);
     text_printf(t,
                 "mem_not_counted_for_evict:%llu\r\n"
                 "mem_replication_backlog:0\r\n"
@@ -161,11 +154,11 @@ void info_memory(struct call *c, struct text *t)
                 "active_defrag_running:0\r\n"
                 "lazyfree_pending_objects:0\r\n"
                 "lazyfreed_objects:0\r\n",
-                (unsigned long long)m.retired, allocator_name());
+                (unsigned long long)(m.heap.used - m.data), allocator_name());
 }
 
 /* No snapshots and no append-only file yet. */
-void info_persistence(struct call *c, struct text *t)
+void info_persistence(const struct worker *w, struct text *t)
 {
     text_printf(t,
                 "loading:0\r\n"
@@ -184,7 +177,7 @@ void info_persistence(struct call *c, struct text *t)
                 "aof_current_rewrite_time_sec:-1\r\n"
                 "aof_last_bgrewrite_status:ok\r\n"
                 "aof_last_write_status:ok\r\n",
-                (long long)(c->worker->node->start_ms / 1000));
+                (long long)(w->node->start_ms / 1000));
 }
 
 static unsigned long long sum(enum metric_id id)
@@ -192,9 +185,9 @@ static unsigned long long sum(enum metric_id id)
     return (unsigned long long)metric_sum(id);
 }
 
-void info_stats(struct call *c, struct text *t)
+void info_stats(const struct worker *w, struct text *t)
 {
-    const struct node *node = c->worker->node;
+    const struct node *node = w->node;
     text_printf(t,
                 "total_connections_received:%llu\r\n"
                 "total_commands_processed:%llu\r\n"
@@ -237,7 +230,7 @@ void info_stats(struct call *c, struct text *t)
 }
 
 /* No replication yet: a master alone. */
-void info_replication(struct call *c, struct text *t)
+void info_replication(const struct worker *w, struct text *t)
 {
     text_printf(t,
                 "role:master\r\n"
@@ -251,7 +244,7 @@ void info_replication(struct call *c, struct text *t)
                 "repl_backlog_size:0\r\n"
                 "repl_backlog_first_byte_offset:0\r\n"
                 "repl_backlog_histlen:0\r\n",
-                c->worker->node->run_id);
+                w->node->run_id);
 }
 
 static void cpu_lines(struct text *t, int who, const char *suffix)
@@ -263,25 +256,25 @@ static void cpu_lines(struct text *t, int who, const char *suffix)
                 (long long)usage.ru_utime.tv_sec, (long long)usage.ru_utime.tv_usec);
 }
 
-void info_cpu(struct call *c, struct text *t)
+void info_cpu(const struct worker *w, struct text *t)
 {
     cpu_lines(t, RUSAGE_SELF, "");
     cpu_lines(t, RUSAGE_CHILDREN, "_children");
 }
 
-void info_modules(struct call *c, struct text *t)
+void info_modules(const struct worker *w, struct text *t)
 {
 }
 
-void info_cluster(struct call *c, struct text *t)
+void info_cluster(const struct worker *w, struct text *t)
 {
     text_printf(t, "cluster_enabled:0\r\n");
 }
 
-void info_keyspace(struct call *c, struct text *t)
+void info_keyspace(const struct worker *w, struct text *t)
 {
-    uint64_t keys = ks_count(c->ks->shared);
+    uint64_t keys = ks_count(w->ks->shared);
     if (keys > 0)
         text_printf(t, "db0:keys=%llu,expires=%llu,avg_ttl=0\r\n", (unsigned long long)keys,
-                    (unsigned long long)ks_expiring_count(c->ks->shared));
+                    (unsigned long long)ks_expiring_count(w->ks->shared));
 }

@@ -207,6 +207,19 @@ uint64_t subcommand_count(const struct command *cmd)
     return n;
 }
 
+const struct command *command_walk_next(struct command_walk *walk)
+{
+    if (walk->index == command_count())
+        return NULL;
+    const struct command *parent = command_at(walk->index);
+    const struct command *cmd = walk->sub ? &parent->subcommands[walk->sub - 1] : parent;
+    if (walk->sub++ == subcommand_count(parent)) {
+        walk->sub = 0;
+        walk->index++;
+    }
+    return cmd;
+}
+
 static void reply_command_alone(struct reply *r, const struct command *cmd)
 {
     int first, last, step;

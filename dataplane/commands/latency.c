@@ -149,32 +149,52 @@ void latency_histograms_reset(struct latency *l)
         atomic_fetch_add_explicit(&l->lcores[i].reset_wanted, 1, memory_order_relaxed);
 }
 
-static void summary_add(struct latency_summary *s, const struct histogram *g)
+/* NULL: nothing of it counts. */
+static const struct histogram *histogram_seen(const struct histograms *h, unsigned id)
+{
+    if (atomic_load_explicit(&h->reset_done, memory_order_acquire) !=
+        atomic_load_explicit(&h->reset_wanted, memory_order_relaxed))
+        return NULL;
+    return atomic_load_explicit(&h->by_command[id], memory_order_acquire);
+}
+
+/* Only the range that is used: most commands take about as long every time. */
+static void summary_widen(struct latency_summary *s, const struct histogram *g)
 {
     uint32_t first = atomic_load_explicit(&g->first, memory_order_relaxed);
     uint32_t last = atomic_load_explicit(&g->last, memory_order_relaxed);
-    for (uint32_t b = first; b < last; b++) {
-        uint64_t n = atomic_load_explicit(&g->bucket[b], memory_order_relaxed);
-        s->bucket[b] += n;
-        s->count += n;
-    }
+    if (first >= last)
+        return;
+    if (s->size == 0 || first < s->first)
+        s->first = first;
     if (last > s->size)
         s->size = last;
 }
 
+/* Samples that widened the range meanwhile are left to the next time. */
+static void summary_add(struct latency_summary *s, const struct histogram *g)
+{
+    for (uint32_t b = s->first; b < s->size; b++) {
+        uint64_t n = atomic_load_explicit(&g->bucket[b], memory_order_relaxed);
+        s->bucket[b - s->first] += n;
+        s->count += n;
+    }
+}
+
 bool latency_summarise(struct latency *l, const struct command *cmd, struct latency_summary *out)
 {
+    const struct histogram *seen[LCORES_MAX];
     *out = (struct latency_summary){0};
     for (unsigned i = 0; i < l->lcore_count; i++) {
-        struct histograms *h = &l->lcores[i];
-        if (atomic_load_explicit(&h->reset_done, memory_order_acquire) !=
-            atomic_load_explicit(&h->reset_wanted, memory_order_relaxed))
-            continue;
-        struct histogram *g = atomic_load_explicit(&h->by_command[cmd->id], memory_order_acquire);
-        if (g && !out->bucket && !(out->bucket = calloc(BUCKETS, sizeof(uint64_t))))
-            return false;
-        if (g)
-            summary_add(out, g);
+        seen[i] = histogram_seen(&l->lcores[i], cmd->id);
+        if (seen[i])
+            summary_widen(out, seen[i]);
+    }
+    if (out->size == 0 || !(out->bucket = calloc(out->size - out->first, sizeof(uint64_t))))
+        return false;
+    for (unsigned i = 0; i < l->lcore_count; i++) {
+        if (seen[i])
+            summary_add(out, seen[i]);
     }
     if (out->count == 0)
         latency_summary_free(out);
@@ -193,8 +213,8 @@ uint64_t latency_percentile_ns(const struct latency_summary *s, double percent)
     uint64_t seen = 0;
     if (wanted == 0)
         wanted = 1;
-    for (uint32_t i = 0; i < s->size; i++) {
-        seen += s->bucket[i];
+    for (uint32_t i = s->first; i < s->size; i++) {
+        seen += s->bucket[i - s->first];
         if (seen >= wanted)
             return latency_bucket_top_ns(i);
     }

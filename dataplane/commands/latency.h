@@ -26,8 +26,9 @@ void latency_histograms_reset(struct latency *l);
 /* A command's histogram over all lcores. */
 struct latency_summary {
     uint64_t count;
-    uint32_t size;    /* buckets above are empty */
-    uint64_t *bucket; /* allocated: latency_summary_free() */
+    uint32_t first;   /* buckets below, and … */
+    uint32_t size;    /* … from this one on are empty */
+    uint64_t *bucket; /* from first on; allocated: latency_summary_free() */
 };
 /* False: no sample, or out of memory. */
 bool latency_summarise(struct latency *l, const struct command *cmd, struct latency_summary *out);

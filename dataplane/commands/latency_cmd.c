@@ -1,8 +1,10 @@
 /* LATENCY: recorded delays of events, and histograms of commands. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "check.h"
 #include "families.h"
 #include "introspect.h"
+#include "job.h"
 #include "latency.h"
 #include "latency_events.h"
 #include "text.h"
@@ -144,7 +146,7 @@ static void histogram_reply(struct reply *r, const struct latency_summary *s)
 {
     struct reply_deferred map;
     uint64_t count = 0, seen = 0, shown = 0;
-    uint32_t at = 0;
+    uint32_t at = s->first;
     reply_map(r, 2);
     reply_bulk_str(r, "calls");
     reply_i64(r, (int64_t)s->count);
@@ -153,7 +155,7 @@ static void histogram_reply(struct reply *r, const struct latency_summary *s)
     for (uint64_t edge_ns = 1024; seen < s->count; edge_ns *= 2) {
         uint64_t top_ns = latency_bucket_top_ns(latency_bucket_of_ns(edge_ns));
         for (; at < s->size && latency_bucket_top_ns(at) <= top_ns; at++)
-            seen += s->bucket[at];
+            seen += s->bucket[at - s->first];
         if (seen == shown)
             continue;
         reply_i64(r, (int64_t)(top_ns / 1000));
@@ -164,39 +166,78 @@ static void histogram_reply(struct reply *r, const struct latency_summary *s)
     reply_defer_end(r, &map, '%', count);
 }
 
-static bool histogram_of_command(struct call *c, const struct command *cmd)
+/* All commands, or those asked for, in pieces: each of up to a hundred has thousands of buckets. */
+#define HISTOGRAMS_PER_STEP 8
+
+struct histograms_job {
+    struct job job;
+    struct outbuf text; /* the histograms so far */
+    uint64_t found;
+    bool all;
+    struct command_walk walk;
+    uint32_t asked_next, asked_count;
+    const struct command *asked[];
+};
+
+static void histograms_free(struct job *j)
 {
-    struct latency_summary s;
-    if (!latency_summarise(c->worker->latency, cmd, &s))
-        return false;
-    reply_bulk_str(c->reply, cmd->full_name);
-    histogram_reply(c->reply, &s);
-    latency_summary_free(&s);
-    return true;
+    struct histograms_job *h = container_from(j, struct histograms_job, job);
+    outbuf_clear(&h->text);
+    free(h);
 }
 
-/* Itself and its subcommands. */
-static uint64_t histograms_of(struct call *c, const struct command *cmd)
+/* Those that were asked for come with their subcommands. */
+static const struct command *histograms_next(struct histograms_job *h)
 {
-    uint64_t count = histogram_of_command(c, cmd);
-    for (uint64_t i = 0; i < subcommand_count(cmd); i++)
-        count += histogram_of_command(c, &cmd->subcommands[i]);
-    return count;
+    if (h->all)
+        return command_walk_next(&h->walk);
+    if (h->asked_next == h->asked_count)
+        return NULL;
+    const struct command *parent = h->asked[h->asked_next];
+    const struct command *cmd = h->walk.sub ? &parent->subcommands[h->walk.sub - 1] : parent;
+    if (h->walk.sub++ == subcommand_count(parent)) {
+        h->walk.sub = 0;
+        h->asked_next++;
+    }
+    return cmd;
+}
+
+static bool histograms_step(struct job *j)
+{
+    struct histograms_job *h = container_from(j, struct histograms_job, job);
+    struct reply r = {.out = &h->text, .protocol = j->reply->protocol};
+    const struct command *cmd;
+    for (unsigned i = 0; i < HISTOGRAMS_PER_STEP && (cmd = histograms_next(h)); i++) {
+        struct latency_summary s;
+        if (!latency_summarise(j->worker->latency, cmd, &s))
+            continue;
+        reply_bulk_str(&r, cmd->full_name);
+        histogram_reply(&r, &s);
+        latency_summary_free(&s);
+        h->found++;
+    }
+    if (cmd)
+        return false;
+    reply_map(j->reply, h->found);
+    if (!j->reply->muted)
+        outbuf_splice(j->reply->out, &h->text);
+    return true;
 }
 
 void cmd_latency_histogram(struct call *c)
 {
-    struct reply_deferred map;
-    uint64_t count = 0;
-    reply_defer_begin(c->reply, &map);
-    for (unsigned i = 0; c->argc == 2 && i < command_count(); i++)
-        count += histograms_of(c, command_at(i));
+    struct histograms_job *h = calloc(1, sizeof(*h) + (c->argc - 2) * sizeof(h->asked[0]));
+    CHECK(h);
+    h->all = c->argc == 2;
     for (uint32_t i = 2; i < c->argc; i++) {
         const struct command *cmd = command_lookup_full(c->argv[i]);
         if (cmd)
-            count += histograms_of(c, cmd);
+            h->asked[h->asked_count++] = cmd;
     }
-    reply_defer_end(c->reply, &map, '%', count);
+    outbuf_init(&h->text);
+    h->job.step = histograms_step;
+    h->job.free = histograms_free;
+    job_start(c, &h->job);
 }
 
 void cmd_latency_help(struct call *c)

@@ -44,29 +44,29 @@ void cmd_memory_stats(struct call *c)
 {
     struct reply *r = c->reply;
     struct memory_view m;
-    memory_view_read(c, &m);
+    memory_view_read(c->worker, &m);
     uint64_t keys = ks_count(c->ks->shared);
     reply_map(r, 20);
-    pair_i64(r, "peak.allocated", m.peak);
-    pair_i64(r, "total.allocated", m.used);
-    pair_i64(r, "startup.allocated", 0);
+    pair_i64(r, "peak.allocated", m.heap.peak);
+    pair_i64(r, "total.allocated", m.heap.used);
+    pair_i64(r, "startup.allocated", m.heap.startup);
     pair_i64(r, "replication.backlog", 0);
     pair_i64(r, "clients.slaves", 0);
     pair_i64(r, "clients.normal", 0);
     pair_i64(r, "cluster.links", 0);
     pair_i64(r, "aof.buffer", 0);
-    pair_i64(r, "overhead.total", m.allocated > m.used ? m.allocated - m.used : 0);
+    pair_i64(r, "overhead.total", m.overhead);
     pair_i64(r, "keys.count", keys);
-    pair_i64(r, "keys.bytes-per-key", keys ? m.used / keys : 0);
-    pair_i64(r, "dataset.bytes", m.used);
-    pair_ratio(r, "peak.percentage", 100 * m.used, m.peak);
-    pair_i64(r, "allocator.allocated", m.allocated);
-    pair_i64(r, "allocator.active", m.active);
-    pair_i64(r, "allocator.resident", m.resident);
-    pair_ratio(r, "allocator-fragmentation.ratio", m.active, m.allocated);
-    pair_i64(r, "allocator-fragmentation.bytes", m.active - m.allocated);
-    pair_ratio(r, "fragmentation", m.process_resident, m.used);
-    pair_i64(r, "fragmentation.bytes", m.process_resident - m.used);
+    pair_i64(r, "keys.bytes-per-key", keys ? m.data / keys : 0);
+    pair_i64(r, "dataset.bytes", m.data);
+    pair_ratio(r, "peak.percentage", 100 * m.heap.used, m.heap.peak);
+    pair_i64(r, "allocator.allocated", m.heap.allocated);
+    pair_i64(r, "allocator.active", m.heap.active);
+    pair_i64(r, "allocator.resident", m.heap.resident);
+    pair_ratio(r, "allocator-fragmentation.ratio", m.heap.active, m.heap.allocated);
+    pair_i64(r, "allocator-fragmentation.bytes", m.heap.active - m.heap.allocated);
+    pair_ratio(r, "fragmentation", m.heap.process_resident, m.heap.used);
+    pair_i64(r, "fragmentation.bytes", m.heap.process_resident - m.heap.used);
 }
 
 #define DOCTOR_SMALL_BYTES (5u << 20)
@@ -75,24 +75,24 @@ void cmd_memory_doctor(struct call *c)
 {
     struct memory_view m;
     struct text t = {0};
-    memory_view_read(c, &m);
+    memory_view_read(c->worker, &m);
     bool trouble = false;
-    if (m.used < DOCTOR_SMALL_BYTES) {
+    if (m.data < DOCTOR_SMALL_BYTES) {
         text_printf(&t, "There is too little data to judge.\n");
         text_reply(&t, c->reply);
         return;
     }
-    if (m.peak > m.used + m.used / 2) {
-        text_printf(&t, "The data was half as large again once: the process may still hold the "
+    if (m.heap.peak > m.heap.used + m.heap.used / 2) {
+        text_printf(&t, "Half as much memory again was in use once: the process may still hold the "
                         "memory of that time. MEMORY PURGE gives back what is free.\n");
         trouble = true;
     }
-    if (m.active > m.allocated + m.allocated * 2 / 5) {
+    if (m.heap.active > m.heap.allocated + m.heap.allocated * 2 / 5) {
         text_printf(&t, "More than a quarter of the allocator's active memory is unused: it is "
                         "fragmented.\n");
         trouble = true;
     }
-    if (m.retired > m.used / 10) {
+    if (m.retired > m.data / 10) {
         text_printf(&t,
                     "More than a tenth of the data waits to be freed: a reader is late, or much "
                     "was deleted just now.\n");

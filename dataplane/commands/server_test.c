@@ -8,7 +8,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include "admin_mail.h"
+#include "allocator.h"
 #include "check.h"
+#include "families.h"
 #include "job.h"
 #include "test_node.h"
 
@@ -103,6 +105,16 @@ static void test_config_set_waits_for_the_control_thread(void **state)
     SAYS("CONFIG SET hz 1 timeout", "-ERR syntax error\r\n");
 }
 
+static void test_silenced_answers(void **state)
+{
+    SAYS("CLIENT REPLY SKIP\r\nCONFIG SET hz 20\r\nPING", "");
+    control_run_once();
+    assert_string_equal(test_replies(client, NULL), "+PONG\r\n");
+    SAYS("CLIENT REPLY OFF\r\nCONFIG SET hz 20\r\nCLIENT REPLY ON", "");
+    control_run_once();
+    assert_string_equal(test_replies(client, NULL), OK);
+}
+
 static void test_client_ends_while_it_waits(void **state)
 {
     SAYS("CONFIG REWRITE", "");
@@ -158,6 +170,99 @@ static void test_info_sections(void **state)
     assert_non_null(strstr(two, "db0:keys=1,expires=1,"));
     assert_null(strstr(two, "# Server"));
     SAYS("INFO nosuch", "$0\r\n\r\n");
+}
+
+/* How many pieces the command takes; its reply is there afterwards. */
+static unsigned pieces_of(command_fn handler, const char *name, const char *word)
+{
+    struct session *s = client->stream->stream.user;
+    const struct slice argv[] = {slice_str(name), slice_str(word)};
+    struct call c = {.worker = s->worker,
+                     .session = s,
+                     .ks = s->worker->ks,
+                     .reply = &s->reply,
+                     .argv = argv,
+                     .argc = 2};
+    unsigned pieces = 1;
+    handler(&c);
+    for (; s->flags & SESSION_PARKED; pieces++) {
+        assert_int_equal(s->stream->out.len, 0);
+        jobs_run(s->worker, 0);
+    }
+    return pieces;
+}
+
+/* What is long goes in pieces, and says the same. */
+static void test_long_reports_go_in_pieces(void **state)
+{
+    ask("PING\r\nECHO a\r\nGET a\r\nSET a b\r\nTTL a\r\nDEL a\r\nHGET h f\r\nLLEN l\r\nSCARD "
+        "s\r\n");
+    ask("CLIENT ID\r\nCLIENT GETNAME\r\n");
+    char *whole = strdup(ask("LATENCY HISTOGRAM\r\n"));
+    assert_true(pieces_of(cmd_latency_histogram, "latency", "histogram") > 10);
+    assert_string_equal(test_replies(client, NULL) + 5, whole + 5);
+    free(whole);
+    assert_non_null(strstr(ask("LATENCY HISTOGRAM client get client\r\n"),
+                           "client|getname\r\n*4\r\n$5\r\ncalls\r\n:1\r\n"));
+    assert_true(pieces_of(cmd_info, "info", "everything") > 15);
+    const char *all = test_replies(client, NULL);
+    static const char *const lines[] = {
+        "# Server\r\n",
+        "\r\n\r\n# Commandstats\r\ncmdstat_",
+        "cmdstat_client|id:calls=1,",
+        "\r\n\r\n# Errorstats\r\n",
+        "\r\n# Latencystats\r\nlatency_percentiles_usec_",
+        "usec_scard:p50=",
+        "# Keyspace\r\n",
+        "\r\n\r\n# Slotwire\r\nlcores:2\r\n",
+        "lcore0:commands=",
+        "lcore1:commands=",
+    };
+    const char *at = all;
+    for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        at = strstr(at, lines[i]);
+        assert_non_null(at);
+    }
+    assert_int_equal(pieces_of(cmd_info, "info", "server"), 1);
+    test_replies(client, NULL);
+    assert_string_equal(ask("MULTI\r\nINFO keyspace\r\nEXEC\r\n"),
+                        "+OK\r\n+QUEUED\r\n*1\r\n$12\r\n# Keyspace\r\n\r\n");
+}
+
+static uint64_t line_of(const char *report, const char *name)
+{
+    const char *at = strstr(report, name);
+    assert_non_null(at);
+    return strtoull(at + strlen(name), NULL, 10);
+}
+
+/* used_memory is what the allocator has given out; maxmemory limits what is left of it without
+ * mem_not_counted_for_evict. */
+static void test_memory_is_that_of_the_process(void **state)
+{
+    struct ks *ks = test_worker(node, 0)->ks;
+    allocator_stats_sample(1, ks_used_bytes(ks->shared));
+    char *empty = strdup(ask("INFO memory\r\n"));
+    uint64_t used = line_of(empty, "\r\nused_memory:");
+    assert_true(used > 10000);
+    assert_true(line_of(empty, "\r\nused_memory_startup:") > 10000);
+    assert_int_equal(line_of(empty, "\r\nused_memory_dataset:"), 0);
+    assert_int_equal(line_of(empty, "\r\nused_memory_overhead:"), used);
+    assert_null(strstr(empty, "mem_fragmentation_ratio:0.00"));
+    free(empty);
+    static char big[1000000];
+    memset(big, 'x', sizeof(big));
+    ask("*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$1000000\r\n");
+    test_send(client, big, sizeof(big));
+    assert_string_equal(ask("\r\n"), OK);
+    char *full = strdup(ask("INFO memory\r\n"));
+    assert_true(line_of(full, "\r\nused_memory:") > used + 1000000);
+    assert_true(line_of(full, "\r\nused_memory_peak:") >= line_of(full, "\r\nused_memory:"));
+    assert_true(line_of(full, "\r\nused_memory_dataset:") > 1000000);
+    assert_int_equal(line_of(full, "\r\nused_memory:") -
+                         line_of(full, "\r\nmem_not_counted_for_evict:"),
+                     ks_used_bytes(ks->shared));
+    free(full);
 }
 
 static void test_memory(void **state)
@@ -315,10 +420,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_config_get, setup, teardown),
         cmocka_unit_test_setup_teardown(test_config_set_waits_for_the_control_thread, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_silenced_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_client_ends_while_it_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resetstat, setup, teardown),
         cmocka_unit_test_setup_teardown(test_shutdown, setup, teardown),
         cmocka_unit_test_setup_teardown(test_info_sections, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_long_reports_go_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_memory_is_that_of_the_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_small_ones, setup, teardown),
         cmocka_unit_test_setup_teardown(test_command_getkeys, setup, teardown),
