@@ -23,10 +23,11 @@
 struct cluster;
 struct nodes_conf;
 
-#define CLUSTER_NODES_MAX 4096      /* known nodes; gossip of more is dropped */
-#define CLUSTER_HANDSHAKES_MAX 1024 /* of them in handshake; a MEET beyond is answered, no more */
-#define CLUSTER_PENDING_MAX 1024    /* admin requests that wait; one beyond gets an error */
-#define CLUSTER_HELD_MAX 4096       /* AUTH frames that wait for the disk */
+#define CLUSTER_NODES_MAX 4096 /* known nodes; gossip of more is dropped */
+/* Of them in handshake; by MEET frames at most half, the rest is for CLUSTER MEET. */
+#define CLUSTER_HANDSHAKES_MAX 1024
+#define CLUSTER_PENDING_MAX 1024 /* admin requests that wait; one beyond gets an error */
+#define CLUSTER_HELD_MAX 4096    /* AUTH frames that wait for the disk */
 
 /* A TCP link of the bus. Those that peers opened are named by the shell and carry this bit, those
  * that OPEN asks for are named by the state and do not. Never used again. */
@@ -284,7 +285,7 @@ bool cluster_peer_get(const struct cluster *c, const char *id, struct cluster_pe
 struct cluster_counts {
     uint64_t sent[BUS_TYPE_COUNT], received[BUS_TYPE_COUNT];
     uint64_t bytes_sent, bytes_received;
-    uint64_t frames_from_strangers, frames_refused, gossip_refused, address_alarms;
+    uint64_t frames_from_strangers, frames_refused, headers_late, gossip_refused, address_alarms;
     uint64_t elections_started, elections_won, votes_given;
 };
 const struct cluster_counts *cluster_counts_get(const struct cluster *c);

@@ -9,13 +9,21 @@
 #define GOSSIP_DRAWS 3   /* tries per entry that is wanted */
 #define GOSSIP_MAX 9000u /* entries that a frame of BUS_FRAME_MAX holds, and then some room */
 
-struct header_memory {
-    uint8_t slots[BUS_SLOTS_SIZE];
-};
-
-static void header_fill(const struct cluster *c, unsigned type, unsigned mflags,
-                        struct header_memory *memory, struct bus_header *h)
+/* The slots of the primary that we show, made anew only when the table has changed. */
+static const uint8_t *primary_slots(struct cluster *c, const struct cluster_node *primary)
 {
+    if (c->primary_slots.generation != c->slots_generation ||
+        c->primary_slots.handle != primary->handle) {
+        cluster_slots_of(c, primary, c->primary_slots.bits);
+        c->primary_slots.generation = c->slots_generation;
+        c->primary_slots.handle = primary->handle;
+    }
+    return c->primary_slots.bits;
+}
+
+static void header_fill(struct cluster *c, unsigned type, unsigned mflags, struct bus_header *h)
+{
+    static const uint8_t no_slots[BUS_SLOTS_SIZE];
     const struct cluster_node *self = c->self;
     const struct cluster_image *shown = &c->shown;
     memset(h, 0, sizeof(*h));
@@ -39,10 +47,7 @@ static void header_fill(const struct cluster *c, unsigned type, unsigned mflags,
     const struct cluster_node *primary =
         shown->primary_id[0] ? cluster_node_find(c, shown->primary_id) : NULL;
     h->replica_of = shown->primary_id[0] ? (const uint8_t *)shown->primary_id : NULL;
-    memset(memory->slots, 0, sizeof(memory->slots));
-    if (primary)
-        cluster_slots_of(c, primary, memory->slots);
-    h->slots = memory->slots;
+    h->slots = primary ? primary_slots(c, primary) : no_slots;
     h->config_epoch = primary ? primary->config_epoch : 0;
 }
 
@@ -58,9 +63,8 @@ static struct cluster_frame *frame_begin(struct cluster *c, struct bus_writer *w
                                          unsigned type, unsigned mflags)
 {
     struct cluster_frame *frame = frame_new(size);
-    struct header_memory memory;
     struct bus_header h;
-    header_fill(c, type, mflags, &memory, &h);
+    header_fill(c, type, mflags, &h);
     bus_write_begin(w, frame->bytes, size, &h);
     return frame;
 }

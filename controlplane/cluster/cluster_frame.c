@@ -75,7 +75,14 @@ static void ping_take(struct cluster *c, struct cluster_link *link, struct clust
         c->counts.frames_refused++;
         return;
     }
-    header_take(c, sender, m);
+    /* Two links carry its headers, so an old one may come after a newer one and would turn its role
+     * back. What it shows now has no smaller epoch. */
+    if (m->header.current_epoch >= sender->current_epoch)
+        header_take(c, sender, m);
+    else
+        c->counts.headers_late++;
+    if (m->header.current_epoch > sender->current_epoch)
+        sender->current_epoch = m->header.current_epoch;
 }
 
 static void update_take(struct cluster *c, const struct bus_message *m)

@@ -54,7 +54,8 @@ static bool sender_ip(const struct cluster_link *link, const struct bus_message 
 void cluster_meet_take(struct cluster *c, struct cluster_link *link, const struct bus_message *m)
 {
     char ip[BUS_IP_SIZE];
-    if (!sender_ip(link, m, ip) || !cluster_address_allowed(c, ip)) {
+    if (!sender_ip(link, m, ip) || !cluster_address_allowed(c, ip) ||
+        c->handshake_count >= CLUSTER_HANDSHAKES_MAX / 2) {
         c->counts.frames_refused++;
         return;
     }

@@ -88,6 +88,7 @@ void cluster_slot_set(struct cluster *c, unsigned slot, struct cluster_node *n)
     if (old)
         slot_leaves(c, slot, old);
     c->slots[slot] = n ? n->handle : 0;
+    c->slots_generation++;
     if (n)
         slot_comes(c, slot, n);
     c->view_want = CLUSTER_WANT_NOW;

@@ -42,6 +42,7 @@ struct cluster_node {
     struct cluster_node *primary;
     struct cluster_link *link, *inbound;
     uint64_t config_epoch, offset, offset_us;
+    uint64_t current_epoch; /* the greatest that it has shown: an older header came late */
     uint64_t created_us, ping_sent_us, pong_received_us, data_received_us, fail_us;
     uint64_t open_at_us;  /* not before */
     uint64_t meet_us;     /* the last MEET; flag MEET: until the node opens a link to us */
@@ -107,6 +108,12 @@ struct cluster {
     uint32_t moving_count;
     uint32_t assigned_count;
     uint8_t unclaimed[BUS_SLOTS_SIZE];
+    uint64_t slots_generation; /* counts changes of the table */
+    struct {
+        uint64_t generation;
+        uint16_t handle;
+        uint8_t bits[BUS_SLOTS_SIZE];
+    } primary_slots;              /* what our headers show as a replica */
     uint8_t lost[BUS_SLOTS_SIZE]; /* were ours and hold keys: deleted once no lcore writes them */
     uint32_t lost_count;
     uint64_t lost_version; /* the view that shows it; 0: not published yet */

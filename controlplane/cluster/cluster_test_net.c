@@ -74,6 +74,7 @@ struct box {
     cluster_link_id inbound_next;
     struct disk disk;
     struct cluster_view *view;
+    struct cluster_pong *pong;
     char following[BUS_NAME_SIZE + 1];
     uint64_t keys[SLOTS];
     struct test_net *net;
@@ -279,22 +280,28 @@ static void send_check(const struct box *box, const struct bus_message *m)
         CHECK(conf->current_epoch >= m->header.current_epoch);
 }
 
-static void do_send(struct test_net *net, unsigned i, const struct cluster_action *action)
+/* From node i into a pipe, towards its end to. */
+static void frame_send(struct test_net *net, unsigned i, struct pipe *p, unsigned to,
+                       struct slice frame)
 {
     static const struct bus_limits limits = {BUS_FRAME_MAX, BUS_PUBLISH_MAX, false};
-    const struct cluster_frame *frame = action->send.frame;
     struct bus_message m;
     enum bus_reason why;
-    CHECK(bus_decode(slice_from(frame->bytes, frame->len), &limits, &m, &why) == BUS_OK);
+    CHECK(bus_decode(frame, &limits, &m, &why) == BUS_OK);
     send_check(&net->boxes[i], &m);
-    unsigned end;
-    struct pipe *p = pipe_find(net, i, action->send.link, &end);
-    if (!p || p->cut)
-        return;
-    if (net->pass && !net->pass(net->pass_ctx, i, p->ends[1 - end], &m))
+    if (net->pass && !net->pass(net->pass_ctx, i, p->ends[to], &m))
         pipe_cut(net, p);
     else
-        pipe_push(net, p, 1 - end, frame->bytes, frame->len);
+        pipe_push(net, p, to, frame.data, (uint32_t)frame.len);
+}
+
+static void do_send(struct test_net *net, unsigned i, const struct cluster_action *action)
+{
+    const struct cluster_frame *frame = action->send.frame;
+    unsigned end;
+    struct pipe *p = pipe_find(net, i, action->send.link, &end);
+    if (p && !p->cut)
+        frame_send(net, i, p, 1 - end, slice_from(frame->bytes, frame->len));
 }
 
 static void do_close(struct test_net *net, unsigned i, const struct cluster_action *action)
@@ -352,6 +359,11 @@ static void act(struct test_net *net, unsigned i, struct cluster_action *action)
         box->view = action->view;
         action->view = NULL;
         later(net, i, WHAT_SETTLED, SETTLE_US, box->view->version);
+        break;
+    case CLUSTER_ACTION_PONG:
+        free(box->pong);
+        box->pong = action->pong;
+        action->pong = NULL;
         break;
     case CLUSTER_ACTION_REPLY:
         do_reply(net, action);
@@ -438,6 +450,24 @@ static void link_event(struct test_net *net, const struct item *item, enum clust
     step(net, item->node, &event);
 }
 
+/* What an lcore does: every other node has one, the others' states answer themselves. */
+static bool lcore_answers(struct test_net *net, struct pipe *p, unsigned end,
+                          const struct bus_message *m)
+{
+    unsigned i = p->ends[end];
+    const struct box *box = &net->boxes[i];
+    if (!box->pong || i % 2 == 0 || (m->header.type != BUS_PING && m->header.type != BUS_MEET))
+        return false;
+    struct slice answer = cluster_pong_for(box->pong, m);
+    uint8_t *frame = malloc(answer.len);
+    CHECK(frame);
+    memcpy(frame, answer.data, answer.len);
+    bus_patch_offset(frame, box->offset);
+    frame_send(net, i, p, 1 - end, slice_from(frame, answer.len));
+    free(frame);
+    return true;
+}
+
 static void deliver(struct test_net *net, const struct item *item)
 {
     static const struct bus_limits limits = {BUS_FRAME_MAX, BUS_PUBLISH_MAX, false};
@@ -464,7 +494,9 @@ static void deliver(struct test_net *net, const struct item *item)
     if (bus_decode(slice_from(parcel->frame->bytes, parcel->frame->len), &limits, &m, &why) ==
         BUS_OK) {
         struct cluster_event event = {.kind = CLUSTER_EVENT_FRAME,
-                                      .frame = {.link = p->ids[end], .message = &m}};
+                                      .frame = {.link = p->ids[end],
+                                                .message = &m,
+                                                .answered = lcore_answers(net, p, end, &m)}};
         step(net, item->node, &event);
     }
     free(parcel->frame);
@@ -668,7 +700,9 @@ void test_net_crash(struct test_net *net, unsigned i)
     free(box->disk.writing);
     box->disk.writing = NULL;
     free(box->view);
+    free(box->pong);
     box->view = NULL;
+    box->pong = NULL;
 }
 
 void test_net_restart(struct test_net *net, unsigned i)
