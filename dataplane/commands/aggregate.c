@@ -56,7 +56,7 @@ bool aggregate_store(struct call *c, const struct key *key, enum obj_type type, 
     struct entry *e =
         ks_entry_object(c->ks, key, type, object_encoding(type, object), object, EXPIRY_NONE);
     if (!e) {
-        object_free(type, object);
+        call_object_free(c, type, object);
         reply_error(c->reply, REPLY_OOM);
         return false;
     }
@@ -82,6 +82,22 @@ bool aggregate_close(struct call *c, struct aggregate *a, bool changed)
     int64_t delta = (int64_t)object_mem_bytes(a->type, a->object) - (int64_t)a->mem_bytes_before;
     ks_changed(c->ks, a->key, object_encoding(a->type, a->object), delta);
     return true;
+}
+
+void call_object_free(struct call *c, enum obj_type type, void *object)
+{
+    while (!object_free_some(type, object, WORK_PIECE))
+        call_pace(c, WORK_PIECE);
+}
+
+static void pacer_step(void *arg, uint32_t cost)
+{
+    call_pace(arg, cost);
+}
+
+struct pace call_pacer(struct call *c)
+{
+    return (struct pace){pacer_step, c};
 }
 
 struct type_limits call_type_limits(const struct call *c)

@@ -5,6 +5,7 @@
 #pragma once
 #include "command.h"
 #include "object.h"
+#include "work.h"
 
 struct aggregate {
     const struct key *key;
@@ -26,6 +27,11 @@ bool aggregate_close(struct call *c, struct aggregate *a, bool changed);
 /* Stores object under key, whatever was there, without expiry; an empty one deletes the key. Takes
  * it over. False: it could not be stored, which was replied. */
 bool aggregate_store(struct call *c, const struct key *key, enum obj_type type, void *object);
+
+/* Frees an object that nobody else knows, in pieces where the call runs in pieces. */
+void call_object_free(struct call *c, enum obj_type type, void *object);
+/* call_pace() for what types/ does at length. */
+struct pace call_pacer(struct call *c);
 
 /* The limits of the configuration in force. */
 struct type_limits call_type_limits(const struct call *c);

@@ -21,6 +21,15 @@
 
 struct session;
 struct command;
+struct work;
+
+/* What a handler leaves to dispatch. */
+enum call_verdict {
+    CALL_DONE,
+    CALL_LONG,    /* nothing done yet: run it in pieces (work.h) */
+    CALL_WHOLE,   /* the same, and nothing may change meanwhile, whichever key it has */
+    CALL_BLOCKED, /* nothing done: somebody works under a claim on one of its keys */
+};
 
 /* One command being executed. Everything in it is borrowed for the time of the call. */
 struct call {
@@ -33,7 +42,11 @@ struct call {
     uint32_t argc;
     struct key *keys; /* hashed keys in order of appearance */
     uint32_t key_count;
-    bool in_exec; /* locks are held by EXEC */
+    bool in_exec;               /* locks, or a claim, are held by EXEC */
+    bool paced;                 /* runs in pieces: call_pace() may let others run */
+    uint8_t verdict;            /* enum call_verdict */
+    struct work *work;          /* under a claim: nothing to lock around the handler */
+    const struct key *wait_for; /* CALL_BLOCKED by a key that is none of keys */
 };
 
 typedef void (*command_fn)(struct call *c);
@@ -176,6 +189,9 @@ void commands_init(void);
  * of range). Writes at most max; call again with more room when the result is larger. */
 int command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc, uint32_t *out,
                  uint32_t max);
+/* For the first count of them, in the same order: whether the command may change the key. */
+void command_keys_written(const struct command *cmd, const struct slice *argv, uint32_t argc,
+                          bool *written, uint32_t count);
 
 /* ---- dispatch.c ---- */
 /* What is known of a parsed command before it executes: looked up and hashed once, and used twice.
@@ -198,8 +214,13 @@ void command_prefetch_entry(struct worker *w, const struct command_hint *hint);
  * again. */
 void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
                      const struct command_hint *hint);
-/* Locks, runs and unlocks for one call whose command is known. */
+/* Locks, runs and unlocks for one call whose command is known; verdict may be left. */
 void command_run(struct call *c);
+/* Hashes the keys of a call; *allocated is to be freed after its end. */
+void command_keys_find(struct call *c, struct key room[COMMAND_KEYS_INLINE],
+                       struct key **allocated);
+/* Counts a call that took so many cycles of the lcore in all: statistics, slow log, latency. */
+void command_account(struct call *c, uint64_t cycles);
 /* The same with statistics, slow log and latency: for one of EXEC's commands, whose keys it
  * extracts. */
 void command_call_queued(struct call *c);

@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "admin_ask.h"
+#include "aggregate.h"
 #include "check.h"
+#include "claim.h"
 #include "digest.h"
 #include "families.h"
 #include "job.h"
@@ -55,7 +57,8 @@ static void debug_sleep(struct call *c)
 static void debug_object(struct call *c)
 {
     struct key key = key_of(c->argv[2]);
-    ks_lock(c->ks, key.slot);
+    if (!call_lock_read(c, &key))
+        return;
     const struct entry *e = ks_find(c->ks, &key, KS_READ_NO_TOUCH | KS_READ_NO_STATS);
     if (!e) {
         reply_error(c->reply, REPLY_NO_KEY);
@@ -97,8 +100,9 @@ static void populate_free(struct job *j)
     free(p);
 }
 
-/* False: out of memory. */
-static bool populate_one(struct populate_job *p, uint64_t number)
+enum populate_result { POPULATE_DONE, POPULATE_CLAIMED /* try again later */, POPULATE_NO_MEMORY };
+
+static enum populate_result populate_one(struct populate_job *p, uint64_t number)
 {
     struct ks *ks = p->job.ks;
     char text[POPULATE_TEXT_MAX];
@@ -114,25 +118,29 @@ static bool populate_one(struct populate_job *p, uint64_t number)
     }
     struct entry *e = ks_entry_string(ks, &key, value, EXPIRY_NONE);
     if (!e)
-        return false;
-    ks_lock(ks, key.slot);
-    bool there = ks_find(ks, &key, KS_READ_NO_TOUCH | KS_READ_NO_STATS) != NULL;
-    if (!there)
+        return POPULATE_NO_MEMORY;
+    bool may = !ks_lock(ks, key.slot) || ks_claim_allows(ks, &key, true);
+    bool missing = may && !ks_find(ks, &key, KS_READ_NO_TOUCH | KS_READ_NO_STATS);
+    if (missing)
         ks_put(ks, &key, e);
     ks_unlock(ks, key.slot);
-    if (there)
+    if (!missing)
         ks_entry_discard(ks, e);
-    return true;
+    return may ? POPULATE_DONE : POPULATE_CLAIMED;
 }
 
 static bool populate_step(struct job *j)
 {
     struct populate_job *p = container_from(j, struct populate_job, job);
     for (int i = 0; i < POPULATE_KEYS_PER_STEP && p->next < p->count; i++) {
-        if (!populate_one(p, p->next++)) {
+        enum populate_result result = populate_one(p, p->next);
+        if (result == POPULATE_CLAIMED)
+            return false;
+        if (result == POPULATE_NO_MEMORY) {
             reply_error(j->reply, REPLY_OOM);
             return true;
         }
+        p->next++;
     }
     if (p->next < p->count)
         return false;
@@ -180,80 +188,56 @@ static void debug_populate(struct call *c)
 
 /* ---- DIGEST ---- */
 
-struct digest_job {
-    struct job job;
+/* Nothing changes while it runs, under a claim of the whole keyspace, so that it is of one instant.
+ */
+#define DIGEST_ENTRY_COST 16 /* three hashes, in elements (work.h) */
+
+struct digest_scan {
+    struct call *call;
     struct digester *digester;
     struct digest all;
-    uint32_t slot;
-    uint64_t cursor;
-    bool started; /* some slot has keys */
 };
 
-#define DIGEST_BUCKETS_PER_STEP 8
-#define DIGEST_EMPTY_SLOTS_PER_STEP 2048
-
-static void digest_free(struct job *j)
-{
-    struct digest_job *d = container_from(j, struct digest_job, job);
-    digester_free(d->digester);
-    free(d);
-}
-
+/* Others run in between: no index changes under the claim. */
 static void digest_entry(void *arg, const struct entry *e)
 {
-    struct digest_job *d = arg;
-    digest_dataset_add(d->digester, &d->all, e);
-}
-
-/* The next slot with keys, within a bounded number of empty ones; false: none of those has any. */
-static bool digest_next_slot(struct digest_job *d)
-{
-    for (int i = 0; i < DIGEST_EMPTY_SLOTS_PER_STEP && d->slot < SLOTS; i++) {
-        if (d->cursor != 0 || ks_slot_count(d->job.ks->shared, (uint16_t)d->slot) > 0)
-            return true;
-        d->slot++;
-    }
-    return false;
-}
-
-static bool digest_step(struct job *j)
-{
-    struct digest_job *d = container_from(j, struct digest_job, job);
-    if (digest_next_slot(d)) {
-        uint16_t slot = (uint16_t)d->slot;
-        if (!d->started)
-            d->all = digest_dataset_begin(d->digester, 0);
-        d->started = true;
-        ks_lock(j->ks, slot);
-        d->cursor = ks_scan_slot(j->ks, slot, d->cursor, DIGEST_BUCKETS_PER_STEP, digest_entry, d);
-        ks_unlock(j->ks, slot);
-        d->slot += d->cursor == 0;
-    }
-    if (d->slot < SLOTS)
-        return false;
-    char text[DIGEST_TEXT_SIZE];
-    digest_text(&d->all, text);
-    reply_status(j->reply, text);
-    return true;
+    struct digest_scan *d = arg;
+    struct pace pace = call_pacer(d->call);
+    digest_dataset_add(d->digester, &d->all, e, &pace);
+    call_pace(d->call, DIGEST_ENTRY_COST);
 }
 
 static void debug_digest(struct call *c)
 {
-    struct digest_job *d = calloc(1, sizeof(*d));
-    CHECK(d);
-    d->digester = digester_new();
-    d->job.step = digest_step;
-    d->job.free = digest_free;
-    if (d->digester) {
-        job_start(c, &d->job);
+    if (!c->paced) {
+        c->verdict = CALL_WHOLE;
         return;
     }
-    digest_free(&d->job);
-    reply_error(c->reply, "ERR there is no SHA-1 on this machine");
+    struct digest_scan d = {.call = c, .digester = digester_new()};
+    if (!d.digester) {
+        reply_error(c->reply, "ERR there is no SHA-1 on this machine");
+        return;
+    }
+    char text[DIGEST_TEXT_SIZE];
+    if (ks_count(c->ks->shared) > 0)
+        d.all = digest_dataset_begin(d.digester, 0);
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        if (ks_slot_count(c->ks->shared, (uint16_t)slot) > 0)
+            ks_scan_slot(c->ks, (uint16_t)slot, 0, UINT32_MAX, digest_entry, &d);
+        call_pace(c, slot % 8 == 0);
+    }
+    digester_free(d.digester);
+    digest_text(&d.all, text);
+    reply_status(c->reply, text);
 }
 
 static void debug_digest_value(struct call *c)
 {
+    if (!c->paced) {
+        c->verdict = CALL_WHOLE;
+        return;
+    }
+    struct pace pace = call_pacer(c);
     struct digester *digester = digester_new();
     if (!digester) {
         reply_error(c->reply, "ERR there is no SHA-1 on this machine");
@@ -264,13 +248,12 @@ static void debug_digest_value(struct call *c)
         char text[DIGEST_TEXT_SIZE];
         struct digest digest = {{0}};
         struct key key = key_of(c->argv[i]);
-        ks_lock(c->ks, key.slot);
         const struct entry *e = ks_find(c->ks, &key, KS_READ_NO_TOUCH | KS_READ_NO_STATS);
         if (e)
-            digest = digest_value(digester, e);
-        ks_unlock(c->ks, key.slot);
+            digest = digest_value(digester, e, &pace);
         digest_text(&digest, text);
         reply_status(c->reply, text);
+        call_pace(c, DIGEST_ENTRY_COST);
     }
     digester_free(digester);
 }

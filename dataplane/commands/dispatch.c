@@ -8,6 +8,7 @@
 #include "session.h"
 #include "stats.h"
 #include "watching.h"
+#include "work.h"
 
 /* ---- looking ahead ---- */
 
@@ -46,21 +47,25 @@ struct call_keys {
     struct key *allocated;
 };
 
-static void keys_extract(struct call *c, struct call_keys *keys)
+void command_keys_find(struct call *c, struct key room[COMMAND_KEYS_INLINE], struct key **allocated)
 {
     uint32_t inline_at[COMMAND_KEYS_INLINE], *at = inline_at;
     int count = command_keys(c->command, c->argv, c->argc, at, COMMAND_KEYS_INLINE);
+    c->keys = room;
+    *allocated = NULL;
     if (count <= 0)
         return; /* the handler says what is wrong with a key count */
     if (count > COMMAND_KEYS_INLINE) {
         at = malloc((size_t)count * sizeof(*at));
-        keys->allocated = malloc((size_t)count * sizeof(*keys->allocated));
-        CHECK(at && keys->allocated);
-        c->keys = keys->allocated;
+        *allocated = malloc((size_t)count * sizeof(**allocated));
+        CHECK(at && *allocated);
+        c->keys = *allocated;
         count = command_keys(c->command, c->argv, c->argc, at, (uint32_t)count);
     }
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         c->keys[i] = key_of(c->argv[at[i]]);
+        call_pace(c, 1);
+    }
     c->key_count = (uint32_t)count;
     if (at != inline_at)
         free(at);
@@ -77,7 +82,7 @@ static void keys_find(struct call *c, struct call_keys *keys, const struct comma
         return;
     }
     if (c->command->keys[0].begin != 0)
-        keys_extract(c, keys);
+        command_keys_find(c, keys->room, &keys->allocated);
 }
 
 /* ---- running ---- */
@@ -85,27 +90,30 @@ static void keys_find(struct call *c, struct call_keys *keys, const struct comma
 static void run_locking_many(struct call *c)
 {
     uint16_t slots[KS_LOCK_MANY_MAX];
-    bool all = c->key_count > KS_LOCK_MANY_MAX;
-    for (uint32_t i = 0; !all && i < c->key_count; i++)
+    if (c->key_count > KS_LOCK_MANY_MAX) {
+        c->verdict = CALL_LONG;
+        return;
+    }
+    for (uint32_t i = 0; i < c->key_count; i++)
         slots[i] = c->keys[i].slot;
-    ks_lock_many(c->ks, slots, all ? 0 : c->key_count, all);
-    c->command->handler(c);
+    bool claimed = ks_lock_many(c->ks, slots, c->key_count, false);
+    if (likely_true(!claimed) || call_may_enter(c))
+        c->command->handler(c);
     ks_unlock_many(c->ks);
 }
 
 void command_run(struct call *c)
 {
     uint32_t lock = c->command->flags & (CMD_LOCK_KEYS | CMD_LOCK_ALL);
-    if (!lock || c->in_exec) {
+    if (!lock || c->in_exec || c->work) {
         c->command->handler(c);
     } else if (lock & CMD_LOCK_ALL) {
-        ks_lock_many(c->ks, NULL, 0, true);
-        c->command->handler(c);
-        ks_unlock_many(c->ks);
+        c->verdict = CALL_BLOCKED; /* a claim of the whole keyspace is as quick as its locks */
     } else if (likely_true(c->key_count == 1)) {
         uint16_t slot = c->keys[0].slot;
-        ks_lock(c->ks, slot);
-        c->command->handler(c);
+        bool claimed = ks_lock(c->ks, slot);
+        if (likely_true(!claimed) || call_may_enter(c))
+            c->command->handler(c);
         ks_unlock(c->ks, slot);
     } else if (c->key_count == 0) {
         c->command->handler(c);
@@ -150,16 +158,44 @@ static void note_duration(struct call *c, uint64_t cycles)
         latency_note(w, c->command->flags & CMD_FAST ? "fast-command" : "command", us / 1000);
 }
 
+/* The handler said that it is long, or somebody's claim is in the way: what it has replied does not
+ * count. False: it is done. A changing handler looks at claims under its lock, whatever it met
+ * before. */
+static bool put_off(struct call *c, size_t replied_before)
+{
+    bool met = c->ks->met_claim;
+    c->ks->met_claim = false;
+    if (c->in_exec)
+        return false;
+    if (met && c->verdict == CALL_DONE && c->command->flags & CMD_LOCK_NONE)
+        c->verdict = CALL_BLOCKED;
+    if (c->verdict == CALL_DONE)
+        return false;
+    outbuf_truncate(c->reply->out, c->reply->out->len - replied_before);
+    c->worker->tsc = 0;
+    work_start(c);
+    return true;
+}
+
 static void command_call(struct call *c)
 {
     struct worker *w = c->worker;
     if (w->tsc == 0)
         w->tsc = clock_tsc();
+    size_t replied_before = c->reply->out->len;
     c->reply->failed = false;
     command_run(c);
+    if (likely_false(c->verdict != CALL_DONE || c->ks->met_claim) && put_off(c, replied_before))
+        return;
     uint64_t now = clock_tsc();
     uint64_t cycles = now - w->tsc;
     w->tsc = now;
+    command_account(c, cycles);
+}
+
+void command_account(struct call *c, uint64_t cycles)
+{
+    struct worker *w = c->worker;
     metric_inc(commands_processed);
     struct command_stats *stats = &w->command_stats[c->command->id];
     stat_add(&stats->calls, 1);
@@ -194,9 +230,14 @@ void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
         w->tsc = 0;
     if (likely_true(admit(&c) == ADMIT_RUN)) {
         struct call_keys keys;
-        keys_find(&c, &keys, hint);
-        command_call(&c);
-        free(keys.allocated);
+        if (likely_false(argc > WORK_ARGS_MAX && c.command->keys[0].begin != 0)) {
+            c.verdict = CALL_LONG; /* its keys are hashed in pieces, too */
+            work_start(&c);
+        } else {
+            keys_find(&c, &keys, hint);
+            command_call(&c);
+            free(keys.allocated);
+        }
     }
     if (likely_false(s->flags & (SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)) &&
         !(s->flags & (SESSION_PAUSED | SESSION_PARKED)))

@@ -6,6 +6,7 @@
 #include "families.h"
 #include "random_elements.h"
 #include "scan_elements.h"
+#include "work.h"
 
 static bool hash_find(struct call *c, struct aggregate *a)
 {
@@ -33,6 +34,7 @@ static bool set_fields(struct call *c, int64_t *added)
     for (uint32_t i = 2; i < c->argc && result != HASH_NO_MEMORY; i += 2) {
         result = hash_set(a.object, c->argv[i], c->argv[i + 1], &limits);
         *added += result == HASH_ADDED;
+        call_pace(c, work_cost(c->argv[i + 1].len));
     }
     if (!aggregate_close(c, &a, true))
         return false;
@@ -105,7 +107,7 @@ void cmd_hmget(struct call *c)
     if (!hash_find(c, &a))
         return;
     reply_array(c->reply, c->argc - 2);
-    for (uint32_t i = 2; i < c->argc; i++)
+    for (uint32_t i = 2; i < c->argc && call_pace(c, 1); i++)
         reply_field(c, a.object, c->argv[i]);
 }
 
@@ -116,8 +118,10 @@ void cmd_hdel(struct call *c)
     if (!hash_find(c, &a))
         return;
     if (a.object) {
-        for (uint32_t i = 2; i < c->argc; i++)
+        for (uint32_t i = 2; i < c->argc; i++) {
             deleted += hash_delete(a.object, c->argv[i]);
+            call_pace(c, 1);
+        }
         aggregate_close(c, &a, deleted > 0);
     }
     reply_i64(c->reply, deleted);
@@ -158,6 +162,8 @@ static void get_all(struct call *c, unsigned what)
     if (!hash_find(c, &a))
         return;
     uint64_t count = a.object ? hash_count(a.object) : 0;
+    if (call_is_long(c, count))
+        return;
     if (what == (GET_FIELDS | GET_VALUES))
         reply_map(c->reply, count);
     else
@@ -172,6 +178,8 @@ static void get_all(struct call *c, unsigned what)
             reply_bulk(c->reply, item.field);
         if (what & GET_VALUES)
             reply_bulk(c->reply, item.value);
+        if (!call_pace(c, work_cost(item.field.len + item.value.len)))
+            break;
     }
 }
 
@@ -287,6 +295,8 @@ static void reply_random_repeated(struct call *c, const struct hash *h, uint64_t
     for (uint64_t i = 0; i < count; i++) {
         hash_random(h, &c->worker->rng, &item);
         reply_pair(c, &item, with_values);
+        if (!call_pace(c, work_cost(item.value.len)))
+            break;
     }
 }
 
@@ -302,6 +312,8 @@ static void reply_random_walk(struct call *c, const struct hash *h, uint64_t cou
     while (picker.wanted > 0 && hash_iter_next(&it, &item)) {
         if (random_picker_take(&picker, &c->worker->rng))
             reply_pair(c, &item, with_values);
+        if (!call_pace(c, work_cost(item.value.len)))
+            break;
     }
 }
 
@@ -315,6 +327,7 @@ static void reply_random_drawn(struct call *c, const struct hash *h, uint64_t co
     while (result != DICT_NO_MEMORY && dict_count(drawn) < count) {
         hash_random(h, &c->worker->rng, &item);
         result = dict_put(drawn, item.field, with_values ? item.value : slice_from(NULL, 0));
+        call_pace(c, work_cost(item.value.len));
     }
     if (result == DICT_NO_MEMORY) {
         reply_error(c->reply, REPLY_OOM);
@@ -327,10 +340,11 @@ static void reply_random_drawn(struct call *c, const struct hash *h, uint64_t co
             item.field = pair.key;
             item.value = pair.value;
             reply_pair(c, &item, with_values);
+            call_pace(c, work_cost(item.value.len));
         }
     }
-    if (drawn)
-        dict_free(drawn);
+    while (drawn && !dict_free_some(drawn, WORK_PIECE))
+        call_pace(c, WORK_PIECE);
 }
 
 static void reply_random_distinct(struct call *c, const struct hash *h, uint64_t count,
@@ -380,6 +394,8 @@ void cmd_hrandfield(struct call *c)
         reply_array(c->reply, 0);
     } else if (count < -RANDOM_REPEATS_MAX) {
         reply_error(c->reply, "ERR value is out of range");
+    } else if (call_is_long(c, random_steps(count, hash_count(a.object)))) {
+        return;
     } else if (count < 0) {
         reply_random_repeated(c, a.object, (uint64_t)-count, with_values);
     } else {

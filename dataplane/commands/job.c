@@ -2,10 +2,16 @@
 #include <stdlib.h>
 #include "check.h"
 #include "clock.h"
+#include "fiber.h"
+#include "work.h"
+
+#define FIBERS_SPARE 4
 
 struct jobs {
     struct job *head; /* run in turn: a job that is not finished goes to the tail */
     struct job *tail;
+    struct fiber *spare[FIBERS_SPARE];
+    unsigned spare_count, out_count;
 };
 
 struct jobs *jobs_new(void)
@@ -22,7 +28,32 @@ void jobs_free(struct jobs *jobs)
         jobs->head = j->next;
         j->free(j);
     }
+    while (jobs->spare_count > 0)
+        fiber_free(jobs->spare[--jobs->spare_count]);
     free(jobs);
+}
+
+struct fiber *job_fiber_take(struct worker *w, bool *none_out)
+{
+    struct jobs *jobs = w->jobs;
+    struct fiber *f = NULL;
+    *none_out = jobs->out_count == 0;
+    if (jobs->spare_count > 0)
+        f = jobs->spare[--jobs->spare_count];
+    else if (jobs->out_count < JOB_FIBERS_MAX)
+        f = fiber_new();
+    jobs->out_count += f != NULL;
+    return f;
+}
+
+void job_fiber_give(struct worker *w, struct fiber *f)
+{
+    struct jobs *jobs = w->jobs;
+    jobs->out_count--;
+    if (jobs->spare_count < FIBERS_SPARE)
+        jobs->spare[jobs->spare_count++] = f;
+    else
+        fiber_free(f);
 }
 
 static void jobs_append(struct jobs *jobs, struct job *j)
@@ -49,9 +80,9 @@ void job_start(struct call *c, struct job *j)
     j->session = c->session;
     j->reply = c->reply;
     j->ks = c->ks;
-    if (c->in_exec) {
+    if (c->in_exec || c->work) {
         while (!j->step(j))
-            continue;
+            call_pace(c, WORK_PIECE);
         j->free(j);
         return;
     }
@@ -61,6 +92,13 @@ void job_start(struct call *c, struct job *j)
     }
     jobs_append(c->worker->jobs, j);
     session_park(c->session, j, job_abandon);
+}
+
+void job_add(struct job *j)
+{
+    CHECK(j->session->flags & SESSION_PARKED);
+    j->session->flags |= SESSION_BUSY;
+    jobs_append(j->worker->jobs, j);
 }
 
 /* True: finished and freed. */
@@ -74,10 +112,31 @@ static bool job_turn(struct job *j)
     }
     j->free(j);
     if (s) {
+        s->flags &= ~(uint32_t)SESSION_BUSY;
         session_unpark(s);
         session_flush(s);
     }
     return true;
+}
+
+static bool any_must_end(const struct jobs *jobs)
+{
+    for (const struct job *j = jobs->head; j; j = j->next) {
+        if (j->must_end)
+            return true;
+    }
+    return false;
+}
+
+void jobs_finish(struct worker *w)
+{
+    struct jobs *jobs = w->jobs;
+    while (jobs && any_must_end(jobs)) {
+        struct job *j = jobs->head;
+        jobs->head = j->next;
+        if (!j->must_end || !job_turn(j))
+            jobs_append(jobs, j);
+    }
 }
 
 bool jobs_run(struct worker *w, uint32_t budget_us)

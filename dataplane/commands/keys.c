@@ -79,3 +79,18 @@ int command_keys(const struct command *cmd, const struct slice *argv, uint32_t a
     }
     return sink.count;
 }
+
+void command_keys_written(const struct command *cmd, const struct slice *argv, uint32_t argc,
+                          bool *written, uint32_t count)
+{
+    struct key_sink sink = {NULL, 0, 0};
+    uint32_t at = 0;
+    for (int i = 0; i < KEY_SPECS_MAX && cmd->keys[i].begin != 0; i++) {
+        if (cmd->keys[i].flags & KEY_NOT_KEY)
+            continue;
+        if (!spec_keys(&cmd->keys[i], argv, (int)argc, &sink))
+            break;
+        for (; at < count && at < (uint32_t)sink.count; at++)
+            written[at] = !(cmd->keys[i].flags & KEY_RO);
+    }
+}

@@ -10,8 +10,10 @@ static void push_all(struct call *c, struct aggregate *a, bool at_head)
 {
     int fill = list_fill(c);
     bool pushed = true;
-    for (uint32_t i = 2; i < c->argc && pushed; i++)
+    for (uint32_t i = 2; i < c->argc && pushed; i++) {
         pushed = quicklist_push(elements_of(a), c->argv[i], at_head, fill);
+        call_pace(c, work_cost(c->argv[i].len));
+    }
     int64_t length = length_of(a);
     if (!aggregate_close(c, a, true))
         return;
@@ -61,14 +63,16 @@ void cmd_rpushx(struct call *c)
 
 /* ---- pop ---- */
 
-/* Replies with at most count elements from one end, as an array, and removes them; closes a. */
+static uint64_t pop_count(const struct aggregate *a, uint64_t count)
+{
+    return count < elements_of(a)->count ? count : elements_of(a)->count;
+}
+
+/* Replies with count elements from one end, as an array, and removes them; closes a. */
 static void pop_many(struct call *c, struct aggregate *a, bool at_head, uint64_t count)
 {
-    struct quicklist *q = elements_of(a);
-    if (count > q->count)
-        count = q->count;
-    list_reply_range(c, q, at_head ? 0 : -1, count, at_head);
-    quicklist_delete_range(q, quicklist_seek(q, at_head ? 0 : -(int64_t)count), count);
+    list_reply_range(c, elements_of(a), at_head ? 0 : -1, count, at_head);
+    list_cut(c, elements_of(a), at_head, count);
     aggregate_close(c, a, count > 0);
 }
 
@@ -91,7 +95,9 @@ static void pop(struct call *c, bool at_head)
         else
             reply_null(c->reply);
     } else if (counted) {
-        pop_many(c, &a, at_head, count);
+        count = pop_count(&a, count);
+        if (!call_is_long(c, count))
+            pop_many(c, &a, at_head, count);
     } else {
         char text[NUMBER_TEXT_SIZE];
         struct quicklist *q = elements_of(&a);
@@ -165,11 +171,15 @@ void cmd_lmpop(struct call *c)
         struct aggregate a;
         if (!list_find(c, &c->keys[i], &a))
             return;
+        call_pace(c, 1);
         if (!a.object)
             continue;
+        uint64_t count = pop_count(&a, (uint64_t)m.count);
+        if (call_is_long(c, count))
+            return;
         reply_array(c->reply, 2);
         reply_bulk(c->reply, c->keys[i].name);
-        pop_many(c, &a, m.at_head, (uint64_t)m.count);
+        pop_many(c, &a, m.at_head, count);
         return;
     }
     reply_null_array(c->reply);

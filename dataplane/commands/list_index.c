@@ -1,9 +1,44 @@
 /* Commands on positions in lists, and on elements by value. */
 #include "families.h"
 #include "list_args.h"
-#include "listpack.h"
 
 /* ---- by position ---- */
+
+struct quicklist_pos list_seek(struct call *c, const struct quicklist *q, int64_t index)
+{
+    int64_t count = (int64_t)q->count;
+    if (index < 0)
+        index += count;
+    if (!c->paced || index < 0 || index >= count)
+        return quicklist_seek(q, index);
+    struct quicklist_node *n;
+    int64_t in_node; /* negative: from its end */
+    if (index < count / 2) {
+        for (n = q->head, in_node = index; in_node >= n->count; n = n->next) {
+            in_node -= n->count;
+            call_pace(c, 1);
+        }
+    } else {
+        for (n = q->tail, in_node = index - count; - in_node > n->count; n = n->prev) {
+            in_node += n->count;
+            call_pace(c, 1);
+        }
+    }
+    return (struct quicklist_pos){n, n->plain ? NULL : listpack_seek(n->data, in_node)};
+}
+
+/* Elements per step: a few nodes, as a rule. */
+#define CUT_ELEMENTS (4 * WORK_PIECE)
+
+void list_cut(struct call *c, struct quicklist *q, bool at_head, uint64_t count)
+{
+    while (count > 0) {
+        uint64_t step = c->paced && count > CUT_ELEMENTS ? CUT_ELEMENTS : count;
+        quicklist_delete_range(q, quicklist_seek(q, at_head ? 0 : -(int64_t)step), step);
+        count -= step;
+        call_pace(c, WORK_PIECE);
+    }
+}
 
 void cmd_llen(struct call *c)
 {
@@ -23,9 +58,9 @@ void cmd_lindex(struct call *c)
         reply_null(c->reply);
         return;
     }
-    if (!arg_i64(c, c->argv[2], &index))
+    if (!arg_i64(c, c->argv[2], &index) || call_is_long(c, list_distance(elements_of(&a), index)))
         return;
-    struct quicklist_pos at = quicklist_seek(elements_of(&a), index);
+    struct quicklist_pos at = list_seek(c, elements_of(&a), index);
     if (at.node)
         reply_bulk(c->reply, quicklist_get(at, text));
     else
@@ -42,9 +77,9 @@ void cmd_lset(struct call *c)
         reply_error(c->reply, REPLY_NO_KEY);
         return;
     }
-    if (!arg_i64(c, c->argv[2], &index))
+    if (!arg_i64(c, c->argv[2], &index) || call_is_long(c, list_distance(elements_of(&a), index)))
         return;
-    struct quicklist_pos at = quicklist_seek(elements_of(&a), index);
+    struct quicklist_pos at = list_seek(c, elements_of(&a), index);
     if (!at.node) {
         reply_error(c->reply, REPLY_OUT_OF_RANGE);
         return;
@@ -84,8 +119,14 @@ void cmd_lrange(struct call *c)
     uint64_t count = range_clamp(&start, stop, length_of(&a));
     if (count == 0)
         reply_array(c->reply, 0);
-    else
+    else if (!call_is_long(c, count + list_distance(elements_of(&a), start)))
         list_reply_range(c, elements_of(&a), start, count, true);
+}
+
+/* Nodes that so many elements stand in, about. */
+static uint64_t list_nodes(const struct quicklist *q, uint64_t elements)
+{
+    return (uint64_t)((unsigned __int128)elements * q->node_count / q->count);
 }
 
 void cmd_ltrim(struct call *c)
@@ -99,8 +140,10 @@ void cmd_ltrim(struct call *c)
         uint64_t kept = range_clamp(&start, stop, length_of(&a));
         uint64_t before = kept ? (uint64_t)start : q->count;
         uint64_t after = q->count - before - kept;
-        quicklist_delete_range(q, quicklist_seek(q, 0), before);
-        quicklist_delete_range(q, quicklist_seek(q, -(int64_t)after), after);
+        if (call_is_long(c, list_nodes(q, before) + list_nodes(q, after)))
+            return;
+        list_cut(c, q, true, before);
+        list_cut(c, q, false, after);
         /* Counts as a change for WATCH even when nothing was cut off, as in Redis. */
         aggregate_close(c, &a, true);
     }
@@ -116,6 +159,8 @@ void cmd_lrem(struct call *c)
     if (!arg_i64(c, c->argv[2], &count) || !list_find(c, &c->keys[0], &a))
         return;
     uint64_t removed = 0;
+    if (call_is_long(c, (uint64_t)length_of(&a)))
+        return;
     if (a.object) {
         bool forward = count >= 0;
         uint64_t wanted = forward ? (uint64_t)count : 0 - (uint64_t)count;
@@ -129,6 +174,7 @@ void cmd_lrem(struct call *c)
             } else {
                 at = forward ? quicklist_next(at) : quicklist_prev(at);
             }
+            call_pace(c, 1);
         }
         aggregate_close(c, &a, removed > 0);
     }
@@ -149,10 +195,14 @@ void cmd_linsert(struct call *c)
         reply_i64(c->reply, 0);
         return;
     }
+    if (call_is_long(c, (uint64_t)length_of(&a)))
+        return;
     struct listpack_needle needle = listpack_needle(c->argv[3]);
     struct quicklist_pos at = quicklist_seek(elements_of(&a), 0);
-    while (at.node && !quicklist_equal(at, &needle))
+    while (at.node && !quicklist_equal(at, &needle)) {
         at = quicklist_next(at);
+        call_pace(c, 1);
+    }
     if (!at.node) {
         reply_i64(c->reply, -1);
         return;
@@ -227,6 +277,8 @@ static uint64_t reply_positions(struct call *c, const struct quicklist *q, const
             }
         }
         at = forward ? quicklist_next(at) : quicklist_prev(at);
+        if (!call_pace(c, 1))
+            break;
     }
     return replied;
 }
@@ -236,6 +288,11 @@ void cmd_lpos(struct call *c)
     struct aggregate a;
     struct pos_args p;
     if (!parse_pos(c, &p) || !list_find(c, &c->keys[0], &a))
+        return;
+    uint64_t looked = (uint64_t)length_of(&a);
+    if (p.length_max > 0 && (uint64_t)p.length_max < looked)
+        looked = (uint64_t)p.length_max;
+    if (call_is_long(c, looked))
         return;
     if (p.count < 0) {
         if (!a.object || reply_positions(c, elements_of(&a), &p) == 0)

@@ -12,6 +12,14 @@
  * compact encoding, by walking. */
 #define RANDOM_DRAW_SHARE 3
 
+/* Elements looked at to find so many (negative: with repetitions) of size. */
+static inline uint64_t random_steps(int64_t count, uint64_t size)
+{
+    if (count < 0)
+        return (uint64_t)-count;
+    return (uint64_t)count > size / RANDOM_DRAW_SHARE ? size : (uint64_t)count;
+}
+
 /* Selection sampling (Knuth, volume 2, algorithm S): offered every element in turn, takes `wanted`
  * of them, every subset equally likely. */
 struct random_picker {

@@ -5,7 +5,9 @@
 #include "families.h"
 #include "job.h"
 #include "numbers.h"
+#include "scan_elements.h"
 #include "string_value.h"
+#include "work.h"
 
 /* Keys that passed the filters: references to entries, good until the lcore is quiescent. */
 struct scan_found {
@@ -80,57 +82,67 @@ static bool scan_parse(struct call *c, struct scan_found *f, int64_t *count)
     return true;
 }
 
-/* As strtoul() reads it, which is what Redis takes: a sign and leading zeros are fine, blanks are
- * not. */
-static bool scan_cursor_parse(struct slice text, uint64_t *cursor)
+/* Redis gives up after ten buckets per key asked for. */
+#define SCAN_BUCKETS_PER_KEY 10
+/* In elements (work.h): up to seven entries are looked at per bucket, and it may take ten buckets
+ * to find a key. */
+#define SCAN_BUCKET_COST 4
+#define SCAN_KEY_COST 8
+
+/* Replies with what was found, at once: entries live until others run. */
+static void scan_reply_found(struct call *c, struct scan_found *f, uint64_t *count)
 {
-    size_t at = 0;
-    uint64_t value = 0;
-    bool negative = text.len > 0 && text.data[0] == '-';
-    if (text.len > 1 && (negative || text.data[0] == '+'))
-        at = 1;
-    for (; at < text.len; at++) {
-        unsigned digit = (unsigned)text.data[at] - '0';
-        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, digit, &value))
-            return false;
-    }
-    *cursor = negative ? 0 - value : value;
-    return true;
+    for (size_t i = 0; i < f->count; i++)
+        reply_bulk(c->reply, entry_key(f->entry[i]));
+    *count += f->count;
+    f->count = 0;
 }
 
-/* Redis gives up after ten buckets per key asked for; one call looks at no more than this either
- * way. */
-#define SCAN_BUCKETS_MAX 2000
+/* *count: how many are wanted, then how many were found. The next cursor. */
+static uint64_t scan_some(struct call *c, struct scan_found *f, uint64_t cursor, uint64_t *count)
+{
+    uint64_t wanted = *count;
+    uint64_t buckets =
+        wanted > INT64_MAX / SCAN_BUCKETS_PER_KEY ? INT64_MAX : wanted * SCAN_BUCKETS_PER_KEY;
+    *count = 0;
+    do {
+        cursor = ks_scan(c->ks, cursor, 1, scan_collect, f);
+        scan_reply_found(c, f, count);
+    } while (call_pace(c, SCAN_BUCKET_COST) && cursor != 0 && --buckets > 0 && *count < wanted &&
+             !f->failed);
+    return cursor;
+}
 
 void cmd_scan(struct call *c)
 {
     struct scan_found f = {.type = -1};
     uint64_t cursor;
-    int64_t count;
+    int64_t wanted;
     if (!scan_cursor_parse(c->argv[1], &cursor)) {
         reply_error(c->reply, "ERR invalid cursor");
         return;
     }
-    if (!scan_parse(c, &f, &count))
+    if (!scan_parse(c, &f, &wanted) ||
+        call_is_long(c, wanted > INT32_MAX ? INT32_MAX : (uint64_t)wanted * SCAN_KEY_COST))
         return;
-    uint64_t buckets =
-        (uint64_t)count > SCAN_BUCKETS_MAX / 10 ? SCAN_BUCKETS_MAX : (uint64_t)count * 10;
-    struct scan_found seen = f;
-    do {
-        cursor = ks_scan(c->ks, cursor, 1, scan_collect, &seen);
-    } while (cursor != 0 && --buckets > 0 && seen.count < (uint64_t)count);
-    if (seen.failed) {
+    uint64_t count = (uint64_t)wanted;
+    struct reply_deferred keys;
+    char text[NUMBER_TEXT_SIZE];
+    reply_defer_begin(c->reply, &keys);
+    cursor = scan_some(c, &f, cursor, &count);
+    free(f.entry);
+    if (f.failed) {
+        outbuf_clear(&keys.inner);
+        c->reply->out = keys.outer;
         reply_error(c->reply, REPLY_OOM);
-    } else {
-        char text[NUMBER_TEXT_SIZE];
-        reply_array(c->reply, 2);
-        reply_bulk(c->reply, slice_from(text, format_u64(text, cursor)));
-        reply_array(c->reply, seen.count);
-        for (size_t i = 0; i < seen.count; i++)
-            reply_bulk(c->reply, entry_key(seen.entry[i]));
+        return;
     }
-    free(seen.entry);
+    /* The cursor is known only now, and stands before the keys. */
+    c->reply->out = keys.outer;
+    reply_array(c->reply, 2);
+    reply_bulk(c->reply, slice_from(text, format_u64(text, cursor)));
+    c->reply->out = &keys.inner;
+    reply_defer_end(c->reply, &keys, '*', count);
 }
 
 /* ---- KEYS ---- */

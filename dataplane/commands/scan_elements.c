@@ -1,9 +1,8 @@
 #include "scan_elements.h"
 #include "numbers.h"
 
-/* Redis gives up after ten buckets per element asked for; one call looks at no more than this
- * either way. */
-#define BUCKETS_MAX 20000
+/* Redis gives up after ten buckets per element asked for; a table has at most two. */
+#define BUCKETS_PER_ELEMENT 10
 
 struct elements {
     struct reply *reply;
@@ -25,11 +24,10 @@ static void element_reply(void *arg, const struct dict_item *item)
     e->count += 1 + e->with_values;
 }
 
-/* As strtoul() reads it: a sign and leading zeros are fine, blanks are not. */
-static bool cursor_parse(struct slice text, uint64_t *cursor)
+bool scan_cursor_parse(struct slice text, uint64_t *cursor)
 {
-    bool negative = text.len > 1 && text.data[0] == '-';
-    size_t at = negative || (text.len > 1 && text.data[0] == '+');
+    bool negative = text.len > 0 && text.data[0] == '-';
+    size_t at = text.len > 1 && (negative || text.data[0] == '+');
     uint64_t value = 0;
     for (; at < text.len; at++) {
         unsigned digit = (unsigned)text.data[at] - '0';
@@ -78,7 +76,7 @@ void scan_elements(struct call *c, enum obj_type type, scan_step step, bool with
     struct aggregate a;
     uint64_t cursor;
     int64_t count;
-    if (!cursor_parse(c->argv[2], &cursor)) {
+    if (!scan_cursor_parse(c->argv[2], &cursor)) {
         reply_error(c->reply, "ERR invalid cursor");
         return;
     }
@@ -91,12 +89,16 @@ void scan_elements(struct call *c, enum obj_type type, scan_step step, bool with
     }
     if (!options_parse(c, &count, &e.pattern))
         return;
-    uint64_t buckets = count > BUCKETS_MAX / 10 ? BUCKETS_MAX : (uint64_t)count * 10;
+    uint64_t size = object_count(type, a.object);
+    if (call_is_long(c, (uint64_t)count < size ? (uint64_t)count : size))
+        return;
+    uint64_t buckets =
+        count > INT64_MAX / BUCKETS_PER_ELEMENT ? INT64_MAX : (uint64_t)count * BUCKETS_PER_ELEMENT;
     struct reply_deferred elements;
     reply_defer_begin(c->reply, &elements);
     do {
         cursor = step(a.object, cursor, element_reply, &e);
-    } while (cursor != 0 && --buckets > 0 && e.met < (uint64_t)count);
+    } while (call_pace(c, 2) && cursor != 0 && --buckets > 0 && e.met < (uint64_t)count);
     /* The cursor is known only now, and stands before the elements. */
     c->reply->out = elements.outer;
     cursor_reply(c->reply, cursor);

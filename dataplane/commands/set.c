@@ -3,6 +3,7 @@
 #include "aggregate.h"
 #include "families.h"
 #include "scan_elements.h"
+#include "work.h"
 
 static bool set_find(struct call *c, struct aggregate *a)
 {
@@ -20,6 +21,7 @@ void cmd_sadd(struct call *c)
     for (uint32_t i = 2; i < c->argc && result != SET_NO_MEMORY; i++) {
         result = set_add(a.object, c->argv[i], &limits);
         added += result == SET_ADDED;
+        call_pace(c, work_cost(c->argv[i].len));
     }
     if (!aggregate_close(c, &a, added > 0))
         return;
@@ -36,8 +38,10 @@ void cmd_srem(struct call *c)
     if (!set_find(c, &a))
         return;
     if (a.object) {
-        for (uint32_t i = 2; i < c->argc; i++)
+        for (uint32_t i = 2; i < c->argc; i++) {
             removed += set_remove(a.object, c->argv[i]);
+            call_pace(c, 1);
+        }
         aggregate_close(c, &a, removed > 0);
     }
     reply_i64(c->reply, removed);
@@ -56,7 +60,7 @@ void cmd_smismember(struct call *c)
     if (!set_find(c, &a))
         return;
     reply_array(c->reply, c->argc - 2);
-    for (uint32_t i = 2; i < c->argc; i++)
+    for (uint32_t i = 2; i < c->argc && call_pace(c, 1); i++)
         reply_i64(c->reply, a.object && set_contains(a.object, c->argv[i]));
 }
 

@@ -37,6 +37,18 @@ static bool sources_find(struct call *c, uint32_t first, struct sources *s)
     return true;
 }
 
+/* About how many members are looked at: those of all sets, or those of the smallest in each. */
+static uint64_t sources_steps(const struct sources *s, bool intersection)
+{
+    uint64_t all = 0, smallest = UINT64_MAX;
+    for (uint32_t i = 0; i < s->count; i++) {
+        uint64_t count = s->set[i] ? set_count(s->set[i]) : 0;
+        all += count;
+        smallest = count < smallest ? count : smallest;
+    }
+    return intersection ? smallest * s->count : all;
+}
+
 static void sources_free(struct sources *s)
 {
     if (s->set != s->inline_room)
@@ -49,8 +61,11 @@ static void reply_members(struct call *c, const struct set *s)
     struct slice member;
     reply_set(c->reply, set_count(s));
     set_iter_init(&it, s);
-    while (set_iter_next(&it, &member))
+    while (set_iter_next(&it, &member)) {
         reply_bulk(c->reply, member);
+        if (!call_pace(c, work_cost(member.len)))
+            break;
+    }
 }
 
 /* A result for the client or for keys[0]; takes result over (NULL: no memory). */
@@ -61,7 +76,7 @@ static void reply_result(struct call *c, struct set *result)
         return;
     }
     reply_members(c, result);
-    set_free(result);
+    call_object_free(c, OBJ_SET, result);
 }
 
 static void store_result(struct call *c, struct set *result)
@@ -101,14 +116,16 @@ static bool in_all_others(const struct sources *s, struct slice member)
 
 /* Walks the members that all have. */
 struct intersection {
+    struct call *call;
     const struct sources *sources;
     struct set_iter it;
 };
 
-static void intersection_init(struct intersection *x, struct sources *s)
+static void intersection_init(struct intersection *x, struct call *c, struct sources *s)
 {
     CHECK(!s->absent);
     sources_order_smallest(s);
+    x->call = c;
     x->sources = s;
     set_iter_init(&x->it, s->set[0]);
 }
@@ -116,6 +133,7 @@ static void intersection_init(struct intersection *x, struct sources *s)
 static bool intersection_next(struct intersection *x, struct slice *member)
 {
     while (set_iter_next(&x->it, member)) {
+        call_pace(x->call, x->sources->count);
         if (in_all_others(x->sources, *member))
             return true;
     }
@@ -136,7 +154,7 @@ static void reply_intersection(struct call *c, struct sources *s)
         reply_members(c, s->set[0]);
         return;
     }
-    intersection_init(&x, s);
+    intersection_init(&x, c, s);
     reply_defer_begin(c->reply, &members);
     while (intersection_next(&x, &member)) {
         reply_bulk(c->reply, member);
@@ -150,7 +168,8 @@ void cmd_sinter(struct call *c)
     struct sources s;
     if (!sources_find(c, 0, &s))
         return;
-    reply_intersection(c, &s);
+    if (!call_is_long(c, sources_steps(&s, true)))
+        reply_intersection(c, &s);
     sources_free(&s);
 }
 
@@ -168,10 +187,10 @@ static struct set *intersection_of(struct call *c, struct sources *s)
     struct slice member;
     if (!result || s->absent)
         return result;
-    intersection_init(&x, s);
+    intersection_init(&x, c, s);
     while (intersection_next(&x, &member)) {
         if (set_add(result, member, &limits) == SET_NO_MEMORY) {
-            set_free(result);
+            call_object_free(c, OBJ_SET, result);
             return NULL;
         }
     }
@@ -183,7 +202,8 @@ void cmd_sinterstore(struct call *c)
     struct sources s;
     if (!sources_find(c, 1, &s))
         return;
-    store_result(c, intersection_of(c, &s));
+    if (!call_is_long(c, sources_steps(&s, true)))
+        store_result(c, intersection_of(c, &s));
     sources_free(&s);
 }
 
@@ -215,10 +235,14 @@ void cmd_sintercard(struct call *c)
     uint64_t limit, count = 0;
     if (!parse_intercard(c, &limit) || !sources_find(c, 0, &s))
         return;
+    if (call_is_long(c, sources_steps(&s, true))) {
+        sources_free(&s);
+        return;
+    }
     if (!s.absent) {
         struct intersection x;
         struct slice member;
-        intersection_init(&x, &s);
+        intersection_init(&x, c, &s);
         while ((limit == 0 || count < limit) && intersection_next(&x, &member))
             count++;
     }
@@ -229,14 +253,16 @@ void cmd_sintercard(struct call *c)
 /* ---- union ---- */
 
 /* False: no memory. */
-static bool add_members(struct set *to, const struct set *from, const struct type_limits *limits)
+static bool add_members(struct call *c, struct set *to, const struct set *from)
 {
+    struct type_limits limits = call_type_limits(c);
     struct set_iter it;
     struct slice member;
     set_iter_init(&it, from);
     while (set_iter_next(&it, &member)) {
-        if (set_add(to, member, limits) == SET_NO_MEMORY)
+        if (set_add(to, member, &limits) == SET_NO_MEMORY)
             return false;
+        call_pace(c, work_cost(member.len));
     }
     return true;
 }
@@ -245,10 +271,9 @@ static bool add_members(struct set *to, const struct set *from, const struct typ
 static struct set *union_of(struct call *c, const struct sources *s)
 {
     struct set *result = set_new();
-    struct type_limits limits = call_type_limits(c);
     for (uint32_t i = 0; result && i < s->count; i++) {
-        if (s->set[i] && !add_members(result, s->set[i], &limits)) {
-            set_free(result);
+        if (s->set[i] && !add_members(c, result, s->set[i])) {
+            call_object_free(c, OBJ_SET, result);
             return NULL;
         }
     }
@@ -260,7 +285,8 @@ void cmd_sunion(struct call *c)
     struct sources s;
     if (!sources_find(c, 0, &s))
         return;
-    reply_result(c, union_of(c, &s));
+    if (!call_is_long(c, sources_steps(&s, false)))
+        reply_result(c, union_of(c, &s));
     sources_free(&s);
 }
 
@@ -269,7 +295,8 @@ void cmd_sunionstore(struct call *c)
     struct sources s;
     if (!sources_find(c, 1, &s))
         return;
-    store_result(c, union_of(c, &s));
+    if (!call_is_long(c, sources_steps(&s, false)))
+        store_result(c, union_of(c, &s));
     sources_free(&s);
 }
 
@@ -285,24 +312,24 @@ static bool in_any_other(const struct sources *s, struct slice member)
 }
 
 /* Adds the members of the first set that no other has. False: no memory. */
-static bool add_unmatched(struct set *result, const struct sources *s,
-                          const struct type_limits *limits)
+static bool add_unmatched(struct call *c, struct set *result, const struct sources *s)
 {
+    struct type_limits limits = call_type_limits(c);
     struct set_iter it;
     struct slice member;
     set_iter_init(&it, s->set[0]);
     while (set_iter_next(&it, &member)) {
-        if (!in_any_other(s, member) && set_add(result, member, limits) == SET_NO_MEMORY)
+        if (!in_any_other(s, member) && set_add(result, member, &limits) == SET_NO_MEMORY)
             return false;
+        call_pace(c, s->count);
     }
     return true;
 }
 
 /* Adds the first set, then removes the members of the others. False: no memory. */
-static bool add_then_remove(struct set *result, const struct sources *s,
-                            const struct type_limits *limits)
+static bool add_then_remove(struct call *c, struct set *result, const struct sources *s)
 {
-    if (!add_members(result, s->set[0], limits))
+    if (!add_members(c, result, s->set[0]))
         return false;
     for (uint32_t i = 1; i < s->count && set_count(result) > 0; i++) {
         struct set_iter it;
@@ -310,8 +337,10 @@ static bool add_then_remove(struct set *result, const struct sources *s,
         if (!s->set[i])
             continue;
         set_iter_init(&it, s->set[i]);
-        while (set_iter_next(&it, &member))
+        while (set_iter_next(&it, &member)) {
             set_remove(result, member);
+            call_pace(c, 1);
+        }
     }
     return true;
 }
@@ -342,13 +371,12 @@ static bool first_is_repeated(const struct sources *s)
 static struct set *difference_of(struct call *c, const struct sources *s)
 {
     struct set *result = set_new();
-    struct type_limits limits = call_type_limits(c);
     if (!result || !s->set[0] || first_is_repeated(s))
         return result;
-    bool done = looking_up_is_cheaper(s) ? add_unmatched(result, s, &limits)
-                                         : add_then_remove(result, s, &limits);
+    bool done =
+        looking_up_is_cheaper(s) ? add_unmatched(c, result, s) : add_then_remove(c, result, s);
     if (!done) {
-        set_free(result);
+        call_object_free(c, OBJ_SET, result);
         return NULL;
     }
     return result;
@@ -359,7 +387,8 @@ void cmd_sdiff(struct call *c)
     struct sources s;
     if (!sources_find(c, 0, &s))
         return;
-    reply_result(c, difference_of(c, &s));
+    if (!call_is_long(c, sources_steps(&s, false)))
+        reply_result(c, difference_of(c, &s));
     sources_free(&s);
 }
 
@@ -368,6 +397,7 @@ void cmd_sdiffstore(struct call *c)
     struct sources s;
     if (!sources_find(c, 1, &s))
         return;
-    store_result(c, difference_of(c, &s));
+    if (!call_is_long(c, sources_steps(&s, false)))
+        store_result(c, difference_of(c, &s));
     sources_free(&s);
 }

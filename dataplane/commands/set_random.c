@@ -24,8 +24,10 @@ static void reply_members(struct call *c, const struct set *s)
     struct set_iter it;
     struct slice member;
     set_iter_init(&it, s);
-    while (set_iter_next(&it, &member))
+    while (set_iter_next(&it, &member)) {
         reply_bulk(c->reply, member);
+        call_pace(c, work_cost(member.len));
+    }
 }
 
 /* ---- SPOP ---- */
@@ -54,9 +56,10 @@ static struct set *draw_members(struct call *c, const struct set *s, uint64_t co
     struct set *drawn = set_new();
     while (drawn && set_count(drawn) < count) {
         if (set_add(drawn, random_member(c, s, text), &limits) == SET_NO_MEMORY) {
-            set_free(drawn);
-            drawn = NULL;
+            call_object_free(c, OBJ_SET, drawn);
+            return NULL;
         }
+        call_pace(c, 1);
     }
     return drawn;
 }
@@ -68,6 +71,7 @@ static void pop_few(struct call *c, struct set *s, uint64_t count)
         struct slice member = random_member(c, s, text);
         reply_bulk(c->reply, member);
         set_remove(s, member);
+        call_pace(c, work_cost(member.len));
     }
 }
 
@@ -80,11 +84,12 @@ static void pop_all_but(struct call *c, struct set *s, struct set *rest)
     while (set_iter_next(&it, &member)) {
         if (!set_contains(rest, member))
             reply_bulk(c->reply, member);
+        call_pace(c, work_cost(member.len));
     }
     struct set popped = *s;
     *s = *rest;
     *rest = popped;
-    set_free(rest);
+    call_object_free(c, OBJ_SET, rest);
 }
 
 static void pop_many(struct call *c, struct aggregate *a, uint64_t count)
@@ -129,7 +134,10 @@ void cmd_spop(struct call *c)
         reply_set(c->reply, 0);
         return;
     }
-    pop_many(c, &a, count < set_count(a.object) ? count : set_count(a.object));
+    if (count > set_count(a.object))
+        count = set_count(a.object);
+    if (!call_is_long(c, count))
+        pop_many(c, &a, count);
 }
 
 /* ---- SRANDMEMBER ---- */
@@ -138,7 +146,7 @@ static void reply_repeated(struct call *c, const struct set *s, uint64_t count)
 {
     char text[NUMBER_TEXT_SIZE];
     reply_array(c->reply, count);
-    for (; count > 0; count--)
+    for (; count > 0 && call_pace(c, 1); count--)
         reply_bulk(c->reply, random_member(c, s, text));
 }
 
@@ -153,6 +161,8 @@ static void reply_walked(struct call *c, const struct set *s, uint64_t count)
     while (picker.wanted > 0 && set_iter_next(&it, &member)) {
         if (random_picker_take(&picker, &c->worker->rng))
             reply_bulk(c->reply, member);
+        if (!call_pace(c, work_cost(member.len)))
+            break;
     }
 }
 
@@ -171,7 +181,7 @@ static void reply_distinct(struct call *c, const struct set *s, uint64_t count)
     }
     reply_array(c->reply, count);
     reply_members(c, drawn);
-    set_free(drawn);
+    call_object_free(c, OBJ_SET, drawn);
 }
 
 void cmd_srandmember(struct call *c)
@@ -196,6 +206,8 @@ void cmd_srandmember(struct call *c)
         reply_array(c->reply, 0);
     } else if (count < -RANDOM_REPEATS_MAX) {
         reply_error(c->reply, "ERR value is out of range");
+    } else if (call_is_long(c, random_steps(count, set_count(a.object)))) {
+        return;
     } else if (count < 0) {
         reply_repeated(c, a.object, (uint64_t)-count);
     } else {

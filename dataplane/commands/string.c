@@ -5,6 +5,7 @@
 #include "keyhash.h"
 #include "set_options.h"
 #include "string_value.h"
+#include "work.h"
 
 /* ---- reading ---- */
 
@@ -39,20 +40,30 @@ static void *many_room(struct call *c, void *inline_room, size_t each)
     return room;
 }
 
+static void reply_if_string(struct call *c, const struct entry *e)
+{
+    if (e && entry_type(e) == OBJ_STRING)
+        string_reply(c->reply, e);
+    else
+        reply_null(c->reply);
+}
+
 void cmd_mget(struct call *c)
 {
+    if (c->work) { /* its claim makes one instant of it */
+        reply_array(c->reply, c->key_count);
+        for (uint32_t i = 0; i < c->key_count && call_pace(c, 1); i++)
+            reply_if_string(c, ks_get(c->ks, &c->keys[i], 0));
+        return;
+    }
     const struct entry *inline_room[MANY_INLINE];
     const struct entry **found = many_room(c, inline_room, sizeof(inline_room[0]));
     if (!found)
         return;
     ks_get_many(c->ks, c->keys, c->key_count, found, 0);
     reply_array(c->reply, c->key_count);
-    for (uint32_t i = 0; i < c->key_count; i++) {
-        if (found[i] && entry_type(found[i]) == OBJ_STRING)
-            string_reply(c->reply, found[i]);
-        else
-            reply_null(c->reply);
-    }
+    for (uint32_t i = 0; i < c->key_count; i++)
+        reply_if_string(c, found[i]);
     if (found != inline_room)
         free(found);
 }
@@ -115,9 +126,11 @@ static enum set_result set_store(struct call *c, struct set_request *q)
         reply_error(c->reply, REPLY_OOM);
         return SET_FAILED;
     }
-    ks_lock(c->ks, key->slot);
-    enum set_result result = set_store_locked(c, q, &e);
-    ks_unlock(c->ks, key->slot);
+    enum set_result result = SET_FAILED;
+    if (likely_true(call_lock(c, key))) {
+        result = set_store_locked(c, q, &e);
+        ks_unlock(c->ks, key->slot);
+    }
     if (e)
         ks_entry_discard(c->ks, e);
     return result;
@@ -140,7 +153,10 @@ static void set_plain(struct call *c)
         reply_error(c->reply, REPLY_OOM);
         return;
     }
-    ks_lock(c->ks, key->slot);
+    if (likely_false(!call_lock(c, key))) {
+        ks_entry_discard(c->ks, e);
+        return;
+    }
     ks_put(c->ks, key, e);
     ks_unlock(c->ks, key->slot);
     reply_ok(c->reply);
@@ -250,8 +266,10 @@ void cmd_getex(struct call *c)
 
 static void discard_all(struct call *c, struct entry **e, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
         ks_entry_discard(c->ks, e[i]);
+        call_pace(c, 1);
+    }
 }
 
 /* Entries for all pairs, before any lock; false: replied -OOM. */
@@ -264,6 +282,7 @@ static bool mset_prepare(struct call *c, struct entry **e)
             reply_error(c->reply, REPLY_OOM);
             return false;
         }
+        call_pace(c, work_cost(c->argv[2 + 2 * i].len));
     }
     return true;
 }
@@ -273,28 +292,41 @@ static bool mset_any_exists(struct call *c)
     for (uint32_t i = 0; i < c->key_count; i++) {
         if (ks_find(c->ks, &c->keys[i], KS_READ_NO_STATS))
             return true;
+        call_pace(c, 1);
     }
     return false;
 }
 
 /* True when stored. */
-static bool mset_store(struct call *c, struct entry **e, bool only_new)
+static bool mset_store_held(struct call *c, struct entry **e, bool only_new)
 {
-    uint16_t slots[KS_LOCK_MANY_MAX];
-    bool all = c->key_count > KS_LOCK_MANY_MAX;
-    for (uint32_t i = 0; !all && i < c->key_count; i++)
-        slots[i] = c->keys[i].slot;
-    if (!c->in_exec)
-        ks_lock_many(c->ks, slots, all ? 0 : c->key_count, all);
-    bool store = !only_new || !mset_any_exists(c);
-    for (uint32_t i = 0; store && i < c->key_count; i++)
+    if (only_new && mset_any_exists(c))
+        return false;
+    for (uint32_t i = 0; i < c->key_count; i++) {
         ks_put(c->ks, &c->keys[i], e[i]);
-    if (!c->in_exec)
-        ks_unlock_many(c->ks);
-    return store;
+        call_pace(c, 2);
+    }
+    return true;
 }
 
-enum mset_result { MSET_STORED, MSET_NOT_STORED, MSET_FAILED /* replied */ };
+enum mset_result { MSET_STORED, MSET_NOT_STORED, MSET_FAILED /* replied, or put off */ };
+
+static enum mset_result mset_store(struct call *c, struct entry **e, bool only_new)
+{
+    uint16_t slots[KS_LOCK_MANY_MAX];
+    bool held = c->in_exec || c->work, stored = false;
+    for (uint32_t i = 0; !held && i < c->key_count; i++)
+        slots[i] = c->keys[i].slot;
+    bool claimed = !held && ks_lock_many(c->ks, slots, c->key_count, false);
+    bool may = likely_true(!claimed) || call_may_enter(c);
+    if (may)
+        stored = mset_store_held(c, e, only_new);
+    if (!held)
+        ks_unlock_many(c->ks);
+    if (!may)
+        return MSET_FAILED;
+    return stored ? MSET_STORED : MSET_NOT_STORED;
+}
 
 static enum mset_result mset_run(struct call *c, bool only_new)
 {
@@ -303,13 +335,17 @@ static enum mset_result mset_run(struct call *c, bool only_new)
         command_reply_arity(c);
         return MSET_FAILED;
     }
+    if (c->key_count > KS_LOCK_MANY_MAX && !c->in_exec && !c->work) {
+        c->verdict = CALL_LONG;
+        return MSET_FAILED;
+    }
     struct entry **e = many_room(c, inline_room, sizeof(inline_room[0]));
     if (!e)
         return MSET_FAILED;
     enum mset_result result = MSET_FAILED;
     if (mset_prepare(c, e)) {
-        result = mset_store(c, e, only_new) ? MSET_STORED : MSET_NOT_STORED;
-        if (result == MSET_NOT_STORED)
+        result = mset_store(c, e, only_new);
+        if (result != MSET_STORED)
             discard_all(c, e, c->key_count);
     }
     if (e != inline_room)

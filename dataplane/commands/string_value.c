@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include "bigstr.h"
 #include "numbers.h"
+#include "work.h"
 
 static void chunk_release(void *arg)
 {
@@ -103,7 +104,10 @@ bool string_update(struct call *c, const struct key *key, string_build build, vo
         struct entry *e = build(c, old, arg);
         if (!e)
             return false;
-        ks_lock(ks, key->slot);
+        if (likely_false(!call_lock(c, key))) {
+            ks_entry_discard(ks, e);
+            return false;
+        }
         bool same = unchanged(ks_find(ks, key, KS_READ_NO_STATS), old, expiry_ms);
         if (same)
             ks_put(ks, key, e);
@@ -112,7 +116,8 @@ bool string_update(struct call *c, const struct key *key, string_build build, vo
             return true;
         ks_entry_discard(ks, e);
     }
-    ks_lock(ks, key->slot);
+    if (!call_lock(c, key))
+        return false;
     struct entry *e = build(c, ks_find(ks, key, KS_READ_NO_STATS), arg);
     if (e)
         ks_put(ks, key, e);

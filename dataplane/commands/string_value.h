@@ -24,6 +24,6 @@ bool string_parse_i64(struct call *c, struct slice text, int64_t *out);
  * the caller. */
 typedef struct entry *(*string_build)(struct call *c, const struct entry *old, void *arg);
 /* Builds without a lock, then stores under it if the key has not changed meanwhile; after a few
- * tries builds under the lock. False: build() returned NULL. The old entry stays readable until the
- * end of the command. */
+ * tries builds under the lock. False: build() returned NULL, or the call was put off (work.h). The
+ * old entry stays readable until the end of the command. */
 bool string_update(struct call *c, const struct key *key, string_build build, void *arg);

@@ -22,6 +22,7 @@ struct test_node {
     struct test_client *clients;
     char *replies;
     unsigned clients_ever;
+    uint32_t job_budget_us;
     struct test_lcore lcores[];
 };
 
@@ -67,6 +68,7 @@ struct test_node *test_node_new(unsigned lcore_count)
     config_publish(config_new());
     n->keyspace = keyspace_new(object_ops);
     n->node.lcore_count = lcore_count;
+    n->job_budget_us = 1000;
     for (unsigned i = 0; i < lcore_count; i++)
         lcore_start(n, i);
     test_node_advance(n, 1700000000000);
@@ -92,6 +94,11 @@ void test_node_config(struct test_node *n, const char *name, const char *value)
     config_publish(config);
     for (unsigned i = 0; i < n->node.lcore_count; i++)
         test_worker(n, i)->config = config_get();
+}
+
+void test_node_job_budget(struct test_node *n, uint32_t budget_us)
+{
+    n->job_budget_us = budget_us;
 }
 
 void test_node_advance(struct test_node *n, int64_t ms)
@@ -136,7 +143,7 @@ static void serve(struct session *s)
         wake(s);
 }
 
-static bool lcore_loop(struct test_lcore *l)
+static bool lcore_loop(struct test_node *n, struct test_lcore *l)
 {
     struct worker *w = &l->worker;
     bool busy = mailbox_run(&w->mailbox, w, 64) > 0;
@@ -150,7 +157,8 @@ static bool lcore_loop(struct test_lcore *l)
         if (!(s->flags & (SESSION_CLOSING | SESSION_PARKED | SESSION_PAUSED)))
             serve(s);
     }
-    busy |= jobs_run(w, 1000);
+    busy |= jobs_run(w, n->job_budget_us);
+    busy |= mailbox_run(&w->mailbox, w, 64) > 0; /* whose claims were let in */
     session_cron(w, 64);
     session_reap(w);
     session_validate(w);
@@ -160,7 +168,7 @@ static bool lcore_loop(struct test_lcore *l)
 
 bool test_lcore_run(struct test_node *n, unsigned lcore)
 {
-    bool busy = lcore_loop(&n->lcores[lcore]);
+    bool busy = lcore_loop(n, &n->lcores[lcore]);
     qsbr_quiescent();
     return busy;
 }
@@ -172,7 +180,7 @@ void test_node_run(struct test_node *n)
         CHECK(rounds++ < ROUNDS_MAX);
         busy = false;
         for (unsigned i = 0; i < n->node.lcore_count; i++)
-            busy |= lcore_loop(&n->lcores[i]);
+            busy |= lcore_loop(n, &n->lcores[i]);
         qsbr_quiescent();
     }
 }

@@ -28,6 +28,8 @@ struct node *test_node_shared(struct test_node *n);
 /* CONFIG SET name value, at once. */
 void test_node_config(struct test_node *n, const char *name, const char *value);
 void test_node_advance(struct test_node *n, int64_t ms);
+/* How long jobs run per loop (1000 us); 0: a piece. */
+void test_node_job_budget(struct test_node *n, uint32_t budget_us);
 /* One loop of one lcore: for tests with a thread per lcore, which must be QSBR-registered. True: it
  * had work. clients of that lcore are touched by its thread only, by test_stream_push() and
  * test_stream_take(). */

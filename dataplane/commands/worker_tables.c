@@ -45,6 +45,7 @@ void worker_tables_free(struct worker *w)
 {
     if (!w->sessions)
         return; /* never made */
+    jobs_finish(w);
     session_list_free(w->sessions);
     unix_streams_free(w);
     jobs_free(w->jobs);

@@ -20,11 +20,10 @@ static bool key_expire(struct ks *ks, const struct entry *e, uint16_t slot)
         return false;
     struct place place;
     struct entry *now = index_find(section_root(ks, slot), key.hash, key.name, &place);
-    bool expired = now && entry_expired(now, ks_now(ks));
-    if (expired)
-        entry_drop(ks, &key, &place, DROP_EXPIRED);
+    bool dropped =
+        now && entry_expired(now, ks_now(ks)) && entry_drop(ks, &key, &place, DROP_EXPIRED);
     ks_unlock(ks, slot);
-    return expired;
+    return dropped;
 }
 
 static uint32_t chain_expire(struct ks *ks, const struct bucket *b, uint16_t slot)
@@ -64,8 +63,8 @@ static bool slot_expire(struct ks *ks, uint16_t slot, uint32_t *budget, uint32_t
     while (*budget > 0 && p->expire_credit > 0) {
         uint64_t root = slot_root_at(k, slot, ks_epoch(k));
         if (root == 0) {
-            /* Flushed, and not yet detached: its bit stays for a while. Costs budget like any visit, else
-             * a keyspace of such slots would be gone round for ever. */
+            /* Flushed, and not yet detached: its bit stays for a while. Costs budget like any
+             * visit, else a keyspace of such slots would be gone round for ever. */
             --*budget;
             return true;
         }

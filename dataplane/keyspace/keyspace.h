@@ -44,6 +44,9 @@ struct ks {
     int64_t now_ms; /* set each loop; see ks_freeze_time() */
     bool master;    /* expired keys are deleted here; false: only hidden */
     bool crowded;   /* ks_crowded() is worth a call; set by ks_reclaim() */
+    /* ks_get() or ks_get_many() said "absent" since a claim is in the way (claim.h): undo and ask
+     * for it again. Cleared by the caller. */
+    bool met_claim;
     /* A key was changed, expired or evicted; under its slot's lock. For keyspace events and the
      * replication log. May be NULL. */
     void (*on_delete)(void *arg, const struct key *key, int why);
@@ -80,12 +83,13 @@ void ks_get_many(struct ks *ks, const struct key *keys, unsigned n, const struct
 /* ---- locking ---- */
 /* One slot, for a change to one key. Nests inside ks_lock_many() of the same slot (then it does
  * nothing), so that the same handlers run alone and inside EXEC. */
-void ks_lock(struct ks *ks, uint16_t slot);
+/* True: claims have to do with the slot, ask ks_claim_allows() before a look at a key (claim.h). */
+bool ks_lock(struct ks *ks, uint16_t slot);
 void ks_unlock(struct ks *ks, uint16_t slot);
 /* Several slots, for changes that others see all or none of: makes tx_seq odd. slots need not be
  * sorted or distinct; n ≤ KS_LOCK_MANY_MAX or all = true for the whole keyspace. Does not nest. */
 #define KS_LOCK_MANY_MAX 256
-void ks_lock_many(struct ks *ks, const uint16_t *slots, unsigned n, bool all);
+bool ks_lock_many(struct ks *ks, const uint16_t *slots, unsigned n, bool all);
 void ks_unlock_many(struct ks *ks);
 bool ks_holds(const struct ks *ks, uint16_t slot);
 

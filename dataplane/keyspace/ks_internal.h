@@ -1,5 +1,6 @@
 /* What the files of keyspace/ share: the keyspace itself and an lcore's private part. */
 #pragma once
+#include "claim_queue.h"
 #include "directory.h"
 #include "keyspace.h"
 #include "ks_memory.h"
@@ -25,6 +26,8 @@ struct keyspace {
     struct slot_write *writes; /* SLOTS */
     const struct object_ops *ops[OBJ_TYPES];
     _Alignas(CACHE_LINE) _Atomic(uint32_t) epoch; /* of FLUSHALL; w: any lcore (rare), r: all */
+    /* Claims of the whole keyspace, queued or granted; w: under claims.lock, r: all, a hint. */
+    _Atomic(uint32_t) claims_all;
     _Atomic(uint32_t) lcores;                     /* one above the highest index in use */
     uint64_t retired_cap_bytes;                   /* set at start */
     /* What FLUSHALL made invisible and nobody has taken apart yet; still in the sums. */
@@ -41,6 +44,7 @@ struct keyspace {
     _Alignas(CACHE_LINE) _Atomic(uint64_t) occupied[BITMAP_WORDS];
     _Atomic(uint64_t) volatiles[BITMAP_WORDS];
     struct ks_share shares[LCORES_MAX];
+    struct claim_queues claims;
 };
 
 #define ACCOUNT_SAMPLES 64 /* elements looked at to account a new object */
@@ -71,6 +75,10 @@ struct ks_private {
     bool many_all;
     bool many_changed; /* tx_seq is odd */
     struct slot_set held_many;
+
+    bool many_claimed;
+    struct claim *claim; /* ks_claim_enter() */
+    int64_t loop_ms;     /* ks->now_ms outside of it */
 
     uint32_t flush_seen; /* epoch that ks_lock_many() brought its slots to */
     bool frozen;
@@ -141,6 +149,12 @@ static inline uint64_t slot_root_at(const struct keyspace *k, uint16_t slot, uin
     return atomic_load_explicit(&read->root, memory_order_acquire);
 }
 
+static inline bool section_claimed(const struct keyspace *k, uint16_t slot)
+{
+    return atomic_load_explicit(&k->writes[slot].claims, memory_order_relaxed) |
+           atomic_load_explicit(&k->claims_all, memory_order_relaxed);
+}
+
 static inline uint32_t ks_epoch(const struct keyspace *k)
 {
     return atomic_load_explicit(&k->epoch, memory_order_acquire);
@@ -172,6 +186,18 @@ void section_begin_keys(struct ks *ks, const struct key *keys, unsigned n);
 void slot_count_add(struct ks *ks, uint16_t slot, int delta);
 void slot_expiring_add(struct ks *ks, uint16_t slot, int delta);
 bool slot_set_has(const struct slot_set *set, uint16_t slot);
+void slot_set_add(struct slot_set *set, uint16_t slot);
+/* Around an operation marked [locked] on a slot: locks when the caller works under a claim. Begin's
+ * result is for end. */
+bool section_begin(struct ks *ks, uint16_t slot);
+void section_end(struct ks *ks, uint16_t slot, bool begun);
+/* [locked] A claim that changes several keys opens or closes the slot: tx_seq and version stay odd
+ * in between, whoever else changes something in the slot. */
+void section_several(struct ks *ks, uint16_t slot, bool open);
+
+/* ---- claim.c ---- */
+/* [locked] No claim keeps the key from being read. False: ks->met_claim is set. */
+bool section_may_read(struct ks *ks, const struct key *key);
 
 /* ---- sample.c ---- */
 /* A random slot of the bitmap; false: none. */
@@ -182,8 +208,9 @@ const struct bucket *bucket_pick(struct ks *ks, uint16_t slot);
 /* ---- write.c ---- */
 /* Why an entry goes. */
 enum drop_reason { DROP_COMMAND, DROP_DETACH, DROP_EXPIRED, DROP_EVICTED };
-/* [locked] Unlinks the entry at place; tells the hook and the watchers; retires. */
-void entry_drop(struct ks *ks, const struct key *key, struct place *place, enum drop_reason reason);
+/* [locked] Unlinks the entry at place; tells the hook and the watchers; retires. False: it has
+ * expired or is to be evicted, but somebody works under a claim of it. */
+bool entry_drop(struct ks *ks, const struct key *key, struct place *place, enum drop_reason reason);
 struct key key_of_entry(const struct entry *e, uint16_t slot);
 
 /* ---- crowded.c ---- */

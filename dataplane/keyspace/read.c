@@ -127,7 +127,7 @@ static struct entry *read_entry(struct ks *ks, const struct key *key)
         if (read_try(ks->shared, key, &e) != READ_DISTURBED)
             return e;
     ks_lock(ks, key->slot);
-    e = read_locked(ks, key);
+    e = section_may_read(ks, key) ? read_locked(ks, key) : NULL;
     ks_unlock(ks, key->slot);
     return e;
 }
@@ -220,8 +220,11 @@ static void read_many_locked(struct ks *ks, const struct key *keys, unsigned n,
                              const struct entry **out)
 {
     section_begin_keys(ks, keys, n);
+    bool may = true;
+    for (unsigned i = 0; i < n && may; i++)
+        may = section_may_read(ks, &keys[i]);
     for (unsigned i = 0; i < n; i++)
-        out[i] = read_locked(ks, &keys[i]);
+        out[i] = may ? read_locked(ks, &keys[i]) : NULL;
     ks_unlock_many(ks);
 }
 

@@ -6,7 +6,7 @@ bool slot_set_has(const struct slot_set *set, uint16_t slot)
     return set->bits[slot / 64] >> (slot % 64) & 1;
 }
 
-static void slot_set_add(struct slot_set *set, uint16_t slot)
+void slot_set_add(struct slot_set *set, uint16_t slot)
 {
     set->bits[slot / 64] |= UINT64_C(1) << (slot % 64);
     set->summary[slot / 4096] |= UINT64_C(1) << (slot / 64 % 64);
@@ -38,12 +38,12 @@ bool ks_holds(const struct ks *ks, uint16_t slot)
     return p->held == slot || (p->many && slot_set_has(&p->held_many, slot));
 }
 
-void ks_lock(struct ks *ks, uint16_t slot)
+bool ks_lock(struct ks *ks, uint16_t slot)
 {
     struct ks_private *p = ks->p;
     if (p->many) {
         CHECK(slot_set_has(&p->held_many, slot));
-        return;
+        return false;
     }
     CHECK(p->held == NO_SLOT);
     stock_refill(&p->stock);
@@ -51,6 +51,7 @@ void ks_lock(struct ks *ks, uint16_t slot)
     slot_lock(&p->k->writes[slot].lock);
     p->held = slot;
     flush_sync(ks, slot, ks_epoch(p->k));
+    return section_claimed(p->k, slot);
 }
 
 bool section_try(struct ks *ks, uint16_t slot)
@@ -70,8 +71,23 @@ static void version_settle(struct ks *ks, uint16_t slot)
 {
     _Atomic(uint32_t) *version = &ks->shared->writes[slot].version;
     uint32_t value = atomic_load_explicit(version, memory_order_relaxed);
-    if (value & 1)
+    if (value & 1 && !ks->shared->writes[slot].several)
         atomic_store_explicit(version, value + 1, memory_order_release);
+}
+
+bool section_begin(struct ks *ks, uint16_t slot)
+{
+    if (likely_true(ks_holds(ks, slot)))
+        return false;
+    CHECK(ks->p->claim);
+    ks_lock(ks, slot);
+    return true;
+}
+
+void section_end(struct ks *ks, uint16_t slot, bool begun)
+{
+    if (begun)
+        ks_unlock(ks, slot);
 }
 
 void ks_unlock(struct ks *ks, uint16_t slot)
@@ -90,6 +106,7 @@ void ks_unlock(struct ks *ks, uint16_t slot)
 static void many_lock(struct ks *ks, uint16_t slot)
 {
     slot_lock(&ks->shared->writes[slot].lock);
+    ks->p->many_claimed |= section_claimed(ks->shared, slot);
 }
 
 static void many_unlock(struct ks *ks, uint16_t slot)
@@ -102,11 +119,30 @@ static void many_sync(struct ks *ks, uint16_t slot)
     flush_sync(ks, slot, ks->p->flush_seen);
 }
 
-static void many_tx_step(struct ks *ks, uint16_t slot)
+static void tx_step(struct ks *ks, uint16_t slot)
 {
     _Atomic(uint32_t) *tx_seq = &ks->shared->reads[slot].tx_seq;
     uint32_t value = atomic_load_explicit(tx_seq, memory_order_relaxed);
     atomic_store_explicit(tx_seq, value + 1, memory_order_release);
+}
+
+/* Where a claim keeps it odd it stays so. */
+static void many_tx_step(struct ks *ks, uint16_t slot)
+{
+    if (likely_true(!ks->shared->writes[slot].several))
+        tx_step(ks, slot);
+}
+
+void section_several(struct ks *ks, uint16_t slot, bool open)
+{
+    uint32_t *several = &ks->shared->writes[slot].several;
+    CHECK_DEBUG(ks_holds(ks, slot));
+    if (*several == 0)
+        CHECK(open);
+    if (open ? (*several)++ == 0 : --*several == 0) {
+        version_settle(ks, slot);
+        tx_step(ks, slot);
+    }
 }
 
 /* held_many names the slots. */
@@ -115,6 +151,7 @@ static void many_begin(struct ks *ks)
     struct ks_private *p = ks->p;
     stock_refill(&p->stock);
     retire_refill(&p->retire);
+    p->many_claimed = false;
     slot_set_each(&p->held_many, ks, many_lock);
     p->many = true;
     p->stock.may_allocate = true;
@@ -123,7 +160,7 @@ static void many_begin(struct ks *ks)
     slot_set_each(&p->held_many, ks, many_sync);
 }
 
-void ks_lock_many(struct ks *ks, const uint16_t *slots, unsigned n, bool all)
+bool ks_lock_many(struct ks *ks, const uint16_t *slots, unsigned n, bool all)
 {
     struct ks_private *p = ks->p;
     CHECK(p->held == NO_SLOT);
@@ -138,6 +175,7 @@ void ks_lock_many(struct ks *ks, const uint16_t *slots, unsigned n, bool all)
         }
     }
     many_begin(ks);
+    return p->many_claimed;
 }
 
 void section_begin_keys(struct ks *ks, const struct key *keys, unsigned n)

@@ -31,6 +31,8 @@ struct slot_write {
     _Atomic(uint32_t)
         expire_at; /* top of the hash prefix where active expiry goes on; w: any, a hint */
     _Atomic(struct ks_watch *) watches; /* w: lock holder, r: flush */
+    _Atomic(uint32_t) claims;           /* w: under claims.lock, r: lock holder, a hint */
+    uint32_t several;                   /* claims between open and close; lock holder */
 };
 _Static_assert(sizeof(struct slot_write) == CACHE_LINE, "a writer touches one line of the slot");
 

@@ -1,4 +1,5 @@
 #include "bigstr.h"
+#include "claim.h"
 #include "ks_internal.h"
 
 struct key key_of_entry(const struct entry *e, uint16_t slot)
@@ -32,10 +33,12 @@ static void entry_retire(struct ks *ks, struct entry *e, bool with_value, size_t
     retire_item(ks, kind, (uint64_t)(uintptr_t)e, size, bytes);
 }
 
-void entry_drop(struct ks *ks, const struct key *key, struct place *place, enum drop_reason reason)
+bool entry_drop(struct ks *ks, const struct key *key, struct place *place, enum drop_reason reason)
 {
     struct entry *e = word_entry(bucket_word(place->at, place->index));
     if (reason == DROP_EXPIRED || reason == DROP_EVICTED) {
+        if (likely_false(!ks_claim_allows(ks, key, true)))
+            return false;
         if (ks->on_delete)
             ks->on_delete(ks->hook_arg, key,
                           reason == DROP_EXPIRED ? KS_DELETE_EXPIRED : KS_DELETE_EVICTED);
@@ -51,11 +54,12 @@ void entry_drop(struct ks *ks, const struct key *key, struct place *place, enum 
     index_remove(ks, key->slot, key->hash, place);
     watch_touch(ks, key, reason == DROP_EXPIRED);
     entry_retire(ks, e, reason != DROP_DETACH, 0);
+    return true;
 }
 
 struct entry *ks_find(struct ks *ks, const struct key *key, unsigned flags)
 {
-    CHECK_DEBUG(ks_holds(ks, key->slot));
+    bool begun = section_begin(ks, key->slot);
     struct place place;
     struct entry *e = section_find(ks, key, &place);
     if (e && likely_false(entry_expired(e, ks_now(ks)))) {
@@ -63,6 +67,7 @@ struct entry *ks_find(struct ks *ks, const struct key *key, unsigned flags)
             entry_drop(ks, key, &place, DROP_EXPIRED);
         e = NULL;
     }
+    section_end(ks, key->slot, begun);
     if (!(flags & KS_READ_NO_STATS)) {
         if (e)
             metric_inc(keyspace_hits);
@@ -96,8 +101,8 @@ static size_t value_shared_bytes(const struct entry *old, const struct entry *e)
 static void put(struct ks *ks, const struct key *key, struct entry *e, bool same_value)
 {
     struct ks_private *p = ks->p;
-    CHECK_DEBUG(ks_holds(ks, key->slot));
     CHECK_DEBUG(slice_equal(entry_key(e), key->name));
+    bool begun = section_begin(ks, key->slot);
     struct place place;
     section_change(ks, key->slot);
     struct entry *old = section_find(ks, key, &place);
@@ -122,6 +127,7 @@ static void put(struct ks *ks, const struct key *key, struct entry *e, bool same
     if (old)
         entry_retire(ks, old, !same_value, value_shared_bytes(old, e));
     watch_touch(ks, key, false);
+    section_end(ks, key->slot, begun);
 }
 
 void ks_put(struct ks *ks, const struct key *key, struct entry *e)
@@ -134,9 +140,8 @@ void ks_put_same_value(struct ks *ks, const struct key *key, struct entry *e)
     put(ks, key, e, true);
 }
 
-static bool drop_live(struct ks *ks, const struct key *key, enum drop_reason reason)
+static bool drop_live_locked(struct ks *ks, const struct key *key, enum drop_reason reason)
 {
-    CHECK_DEBUG(ks_holds(ks, key->slot));
     struct place place;
     struct entry *e = section_find(ks, key, &place);
     if (!e)
@@ -146,6 +151,14 @@ static bool drop_live(struct ks *ks, const struct key *key, enum drop_reason rea
         return false;
     entry_drop(ks, key, &place, expired ? DROP_EXPIRED : reason);
     return !expired;
+}
+
+static bool drop_live(struct ks *ks, const struct key *key, enum drop_reason reason)
+{
+    bool begun = section_begin(ks, key->slot);
+    bool dropped = drop_live_locked(ks, key, reason);
+    section_end(ks, key->slot, begun);
+    return dropped;
 }
 
 bool ks_delete(struct ks *ks, const struct key *key)
@@ -158,7 +171,7 @@ bool ks_detach(struct ks *ks, const struct key *key)
     return drop_live(ks, key, DROP_DETACH);
 }
 
-bool ks_set_expiry(struct ks *ks, const struct key *key, int64_t expiry_ms)
+static bool set_expiry_locked(struct ks *ks, const struct key *key, int64_t expiry_ms)
 {
     struct place place;
     struct entry *old = section_find(ks, key, &place);
@@ -175,9 +188,17 @@ bool ks_set_expiry(struct ks *ks, const struct key *key, int64_t expiry_ms)
     return true;
 }
 
+bool ks_set_expiry(struct ks *ks, const struct key *key, int64_t expiry_ms)
+{
+    bool begun = section_begin(ks, key->slot);
+    bool set = set_expiry_locked(ks, key, expiry_ms);
+    section_end(ks, key->slot, begun);
+    return set;
+}
+
 void ks_changed(struct ks *ks, const struct key *key, enum obj_encoding enc, int64_t mem_delta)
 {
-    CHECK_DEBUG(ks_holds(ks, key->slot));
+    bool begun = section_begin(ks, key->slot);
     struct place place;
     struct entry *e = section_find(ks, key, &place);
     CHECK(e);
@@ -186,6 +207,7 @@ void ks_changed(struct ks *ks, const struct key *key, enum obj_encoding enc, int
     entry_object_bytes_set(e, entry_object_bytes(e) + mem_delta);
     ks_used_add(ks, mem_delta);
     watch_touch(ks, key, false);
+    section_end(ks, key->slot, begun);
 }
 
 void ks_account(struct ks *ks, int64_t delta)

@@ -305,6 +305,8 @@ void reply_push(struct reply *r, uint64_t count)
     reply_aggregate(r, '>', count);
 }
 
+#define DEFER_MOVE_BYTES 16384 /* from here on blocks are moved instead of copied */
+
 void reply_defer_begin(struct reply *r, struct reply_deferred *d)
 {
     outbuf_init(&d->inner);
@@ -317,6 +319,10 @@ void reply_defer_end(struct reply *r, struct reply_deferred *d, char kind, uint6
     CHECK(r->out == &d->inner);
     r->out = d->outer;
     reply_aggregate(r, kind, count);
+    if (d->inner.len >= DEFER_MOVE_BYTES && !r->muted) {
+        outbuf_splice(r->out, &d->inner);
+        return;
+    }
     struct outbuf_cursor cursor;
     outbuf_cursor_reset(&d->inner, &cursor);
     struct slice piece;

@@ -320,7 +320,7 @@ void session_reap(struct worker *w)
         held_go_on(w->sessions);
     while (likely_false(*place != NULL)) {
         struct session *s = *place;
-        if (s->flags & SESSION_READABLE) {
+        if (s->flags & (SESSION_READABLE | SESSION_BUSY)) {
             place = &s->closing_next;
             continue;
         }

@@ -33,6 +33,7 @@ enum session_flags {
     SESSION_UNIX = 1 << 13,
     SESSION_EOF = 1 << 14,
     SESSION_NO_TOUCH = 1 << 15,
+    SESSION_BUSY = 1 << 16, /* a command of it has begun and goes on in pieces: not freed before */
 };
 
 struct session {

@@ -22,14 +22,14 @@ void transaction_begin(struct session *s)
     s->flags |= SESSION_MULTI;
 }
 
-/* Slices and bytes in one allocation. */
-static struct slice *argv_copy(const struct slice *argv, uint32_t argc, size_t *size)
+struct slice *transaction_argv_copy(const struct slice *argv, uint32_t argc, size_t *size)
 {
     *size = argc * sizeof(*argv);
     for (uint32_t i = 0; i < argc; i++)
         *size += argv[i].len;
     struct slice *copy = malloc(*size);
-    CHECK(copy);
+    if (!copy)
+        return NULL;
     uint8_t *bytes = (uint8_t *)(copy + argc);
     for (uint32_t i = 0; i < argc; i++) {
         if (argv[i].len > 0)
@@ -63,10 +63,12 @@ bool transaction_queue(struct session *s, const struct command *cmd, uint32_t co
         CHECK(t->queue);
     }
     size_t size;
-    struct slice *copy = argv_copy(argv, argc, &size);
+    struct slice *copy = transaction_argv_copy(argv, argc, &size);
+    CHECK(copy);
     t->queue[t->count++] = (struct queued_command){.command = cmd, .argv = copy, .argc = argc};
     t->queue_bytes += size + sizeof(*t->queue);
     t->command_flags |= command_flags;
+    t->arg_count += argc;
     return queue_within_limit(s);
 }
 

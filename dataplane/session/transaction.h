@@ -32,12 +32,15 @@ struct transaction {
     struct queued_command *queue;
     uint32_t count, size;
     uint32_t command_flags; /* of all queued commands, or'ed */
+    uint64_t arg_count;     /* of all queued commands */
     size_t queue_bytes;
     struct watched_key *watched;
     struct chain_table watched_table; /* the same, by hash */
     _Atomic(bool) dirty;              /* a watched key changed */
 };
 
+/* Slices and the bytes behind them in one allocation (free() it). NULL: out of memory. */
+struct slice *transaction_argv_copy(const struct slice *argv, uint32_t argc, size_t *size);
 /* MULTI: from now on commands are queued. */
 void transaction_begin(struct session *s);
 /* Queues a copy. False: the client's limit is exceeded, the session was closed. */

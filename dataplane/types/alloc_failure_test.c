@@ -167,7 +167,7 @@ static bool list_replace_long(void *object)
 
 static bool copy_of(enum obj_type type, void *object)
 {
-    void *copy = object_copy(type, object);
+    void *copy = object_copy(type, object, NULL);
     if (copy)
         object_free(type, copy);
     return copy;

@@ -8,6 +8,9 @@
 #include "list.h"
 #include "set.h"
 
+/* One hash costs about as much as so many elements elsewhere. */
+#define SHA1_ELEMENTS 4
+
 struct digester {
     EVP_MD *sha1;
     EVP_MD_CTX *context;
@@ -107,24 +110,31 @@ static void mix_string(struct digester *dg, struct digest *d, const struct entry
     digest_mix_hash(dg, d, &hash);
 }
 
-static void mix_list(struct digester *dg, struct digest *d, const struct list *l)
+static void mix_list(struct digester *dg, struct digest *d, const struct list *l,
+                     const struct pace *pace)
 {
     char text[NUMBER_TEXT_SIZE];
     for (struct quicklist_pos at = quicklist_seek(&l->elements, 0); at.node;
-         at = quicklist_next(at))
+         at = quicklist_next(at)) {
         digest_mix(dg, d, quicklist_get(at, text));
+        pace_step(pace, SHA1_ELEMENTS);
+    }
 }
 
-static void mix_set(struct digester *dg, struct digest *d, const struct set *s)
+static void mix_set(struct digester *dg, struct digest *d, const struct set *s,
+                    const struct pace *pace)
 {
     struct set_iter it;
     struct slice member;
     set_iter_init(&it, s);
-    while (set_iter_next(&it, &member))
+    while (set_iter_next(&it, &member)) {
         digest_xor(dg, d, member);
+        pace_step(pace, SHA1_ELEMENTS);
+    }
 }
 
-static void mix_hash(struct digester *dg, struct digest *d, const struct hash *h)
+static void mix_hash(struct digester *dg, struct digest *d, const struct hash *h,
+                     const struct pace *pace)
 {
     struct hash_iter it;
     struct hash_item item;
@@ -134,10 +144,12 @@ static void mix_hash(struct digester *dg, struct digest *d, const struct hash *h
         digest_mix(dg, &pair, item.field);
         digest_mix(dg, &pair, item.value);
         digest_xor(dg, d, slice_from(pair.bytes, DIGEST_BYTES));
+        pace_step(pace, 5 * SHA1_ELEMENTS);
     }
 }
 
-static void mix_value(struct digester *dg, struct digest *d, const struct entry *e)
+static void mix_value(struct digester *dg, struct digest *d, const struct entry *e,
+                      const struct pace *pace)
 {
     digest_mix_u32(dg, d, entry_type(e));
     switch (entry_type(e)) {
@@ -145,24 +157,24 @@ static void mix_value(struct digester *dg, struct digest *d, const struct entry 
         mix_string(dg, d, e);
         break;
     case OBJ_LIST:
-        mix_list(dg, d, entry_object(e));
+        mix_list(dg, d, entry_object(e), pace);
         break;
     case OBJ_SET:
-        mix_set(dg, d, entry_object(e));
+        mix_set(dg, d, entry_object(e), pace);
         break;
     default:
         CHECK(entry_type(e) == OBJ_HASH);
-        mix_hash(dg, d, entry_object(e));
+        mix_hash(dg, d, entry_object(e), pace);
         break;
     }
     if (entry_expiry_ms(e) != EXPIRY_NONE)
         digest_xor(dg, d, slice_str("!!expire!!"));
 }
 
-struct digest digest_value(struct digester *dg, const struct entry *e)
+struct digest digest_value(struct digester *dg, const struct entry *e, const struct pace *pace)
 {
     struct digest d = {{0}};
-    mix_value(dg, &d, e);
+    mix_value(dg, &d, e, pace);
     return d;
 }
 
@@ -173,11 +185,12 @@ struct digest digest_dataset_begin(struct digester *dg, uint32_t database)
     return d;
 }
 
-void digest_dataset_add(struct digester *dg, struct digest *all, const struct entry *e)
+void digest_dataset_add(struct digester *dg, struct digest *all, const struct entry *e,
+                        const struct pace *pace)
 {
     struct digest d = {{0}};
     digest_mix(dg, &d, entry_key(e));
-    mix_value(dg, &d, e);
+    mix_value(dg, &d, e, pace);
     digest_xor(dg, all, slice_from(d.bytes, DIGEST_BYTES));
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "entry.h"
+#include "pace.h"
 #include "slice.h"
 
 #define DIGEST_BYTES 20
@@ -23,12 +24,13 @@ void digester_free(struct digester *dg);
 
 /* DEBUG DIGEST-VALUE: type, value and whether it expires, not the key. A key that is absent has a
  * digest of zeros. */
-struct digest digest_value(struct digester *dg, const struct entry *e);
+struct digest digest_value(struct digester *dg, const struct entry *e, const struct pace *pace);
 
 /* DEBUG DIGEST: begin (for a database number; only when it has keys, else the digest is all zeros),
  * then every entry in any order. */
 struct digest digest_dataset_begin(struct digester *dg, uint32_t database);
-void digest_dataset_add(struct digester *dg, struct digest *all, const struct entry *e);
+void digest_dataset_add(struct digester *dg, struct digest *all, const struct entry *e,
+                        const struct pace *pace);
 
 /* Forty lower-case hexadecimal digits and a NUL. */
 #define DIGEST_TEXT_SIZE (2 * DIGEST_BYTES + 1)

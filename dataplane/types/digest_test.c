@@ -127,7 +127,7 @@ static void test_values_have_the_digests_of_redis(void **state)
         char text[DIGEST_TEXT_SIZE];
         struct key key = key_of(slice_str(rows[i].key));
         ks_lock(d->ks, key.slot);
-        struct digest digest = digest_value(d->digester, ks_find(d->ks, &key, 0));
+        struct digest digest = digest_value(d->digester, ks_find(d->ks, &key, 0), NULL);
         ks_unlock(d->ks, key.slot);
         digest_text(&digest, text);
         assert_string_equal(text, rows[i].digest);
@@ -142,7 +142,7 @@ struct sum {
 static void sum_add(void *arg, const struct entry *e)
 {
     struct sum *sum = arg;
-    digest_dataset_add(sum->digester, &sum->all, e);
+    digest_dataset_add(sum->digester, &sum->all, e, NULL);
 }
 
 static void assert_dataset(struct data *d, const char *expected)

@@ -55,7 +55,7 @@ size_t hash_mem_bytes(const struct hash *h)
 }
 
 /* A dict with all pairs of h, or NULL. */
-static struct dict *pairs_to_dict(const struct hash *h)
+static struct dict *pairs_to_dict(const struct hash *h, const struct pace *pace)
 {
     struct dict *d = dict_new(true);
     if (!d)
@@ -68,6 +68,7 @@ static struct dict *pairs_to_dict(const struct hash *h)
             dict_free(d);
             return NULL;
         }
+        pace_step(pace, 1);
     }
     return d;
 }
@@ -76,7 +77,7 @@ bool hash_convert(struct hash *h)
 {
     if (h->encoding != ENC_LISTPACK)
         return true;
-    struct dict *d = pairs_to_dict(h);
+    struct dict *d = pairs_to_dict(h, NULL);
     if (!d)
         return false;
     free(h->body);
@@ -85,13 +86,14 @@ bool hash_convert(struct hash *h)
     return true;
 }
 
-struct hash *hash_copy(const struct hash *h)
+struct hash *hash_copy(const struct hash *h, const struct pace *pace)
 {
     struct hash *copy = malloc(sizeof(*copy));
     if (!copy)
         return NULL;
     copy->encoding = h->encoding;
-    copy->body = h->encoding == ENC_LISTPACK ? (void *)listpack_copy(h->body) : pairs_to_dict(h);
+    copy->body =
+        h->encoding == ENC_LISTPACK ? (void *)listpack_copy(h->body) : pairs_to_dict(h, pace);
     if (!copy->body) {
         free(copy);
         return NULL;

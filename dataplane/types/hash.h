@@ -42,7 +42,7 @@ bool hash_delete(struct hash *h, struct slice field);
 /* Becomes a dict (nothing to do when it is one). False: no memory. */
 bool hash_convert(struct hash *h);
 /* A copy; NULL: no memory. */
-struct hash *hash_copy(const struct hash *h);
+struct hash *hash_copy(const struct hash *h, const struct pace *pace);
 
 /* All pairs; item lives until the next call or change. */
 struct hash_iter {

@@ -113,7 +113,7 @@ static void test_random_changes_against_a_model(void **state)
             }
             assert_model(&m, h);
         }
-        struct hash *copy = hash_copy(h);
+        struct hash *copy = hash_copy(h, NULL);
         assert_int_equal(hash_encoding(copy), hash_encoding(h));
         hash_free(h);
         assert_model(&m, copy);

@@ -39,10 +39,10 @@ size_t list_mem_bytes(const struct list *l)
     return mem_class_bytes(sizeof(*l)) + l->elements.mem_bytes;
 }
 
-struct list *list_copy(const struct list *l)
+struct list *list_copy(const struct list *l, const struct pace *pace)
 {
     struct list *copy = list_new();
-    if (copy && !quicklist_copy(&l->elements, &copy->elements)) {
+    if (copy && !quicklist_copy(&l->elements, &copy->elements, pace)) {
         list_free(copy);
         return NULL;
     }

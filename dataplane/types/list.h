@@ -18,4 +18,4 @@ size_t list_count(const struct list *l);
 size_t list_node_count(const struct list *l);
 size_t list_mem_bytes(const struct list *l);
 /* A copy; NULL: no memory. */
-struct list *list_copy(const struct list *l);
+struct list *list_copy(const struct list *l, const struct pace *pace);

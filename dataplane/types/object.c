@@ -99,21 +99,26 @@ enum obj_encoding object_encoding(enum obj_type type, const void *object)
     }
 }
 
-void *object_copy(enum obj_type type, const void *object)
+void *object_copy(enum obj_type type, const void *object, const struct pace *pace)
 {
     switch (type) {
     case OBJ_HASH:
-        return hash_copy(object);
+        return hash_copy(object, pace);
     case OBJ_LIST:
-        return list_copy(object);
+        return list_copy(object, pace);
     default:
         CHECK(type == OBJ_SET);
-        return set_copy(object);
+        return set_copy(object, pace);
     }
+}
+
+bool object_free_some(enum obj_type type, void *object, uint32_t budget)
+{
+    CHECK(object_ops[type]);
+    return object_ops[type]->free_some(object, ENC_RAW, budget);
 }
 
 void object_free(enum obj_type type, void *object)
 {
-    CHECK(object_ops[type]);
-    CHECK(object_ops[type]->free_some(object, ENC_RAW, UINT32_MAX));
+    CHECK(object_free_some(type, object, UINT32_MAX));
 }

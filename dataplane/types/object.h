@@ -6,6 +6,7 @@
  * Objects are read and changed under their slot's lock only, by any lcore: no atomics. */
 #pragma once
 #include "keyspace.h"
+#include "pace.h"
 
 /* Of the configuration: hash-max-listpack-entries, … */
 struct type_limits {
@@ -23,7 +24,9 @@ size_t object_count(enum obj_type type, const void *object);
 size_t object_mem_bytes(enum obj_type type, const void *object);
 enum obj_encoding object_encoding(enum obj_type type, const void *object);
 
-/* A copy of an aggregate (COPY); NULL: no memory. */
-void *object_copy(enum obj_type type, const void *object);
+/* A copy of an aggregate (COPY); NULL: no memory. It must not change meanwhile. */
+void *object_copy(enum obj_type type, const void *object, const struct pace *pace);
+/* Frees about budget elements of one that nobody else knows; true: it is gone. */
+bool object_free_some(enum obj_type type, void *object, uint32_t budget);
 /* Frees one at once, which is for small ones and tests. */
 void object_free(enum obj_type type, void *object);

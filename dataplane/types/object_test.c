@@ -62,7 +62,7 @@ static void test_size_is_tracked_and_copies_have_the_same(void **state)
 {
     for (size_t t = 0; t < count_of(types); t++) {
         void *small = object_of(types[t], 3), *large = object_of(types[t], 500);
-        void *copy = object_copy(types[t], large);
+        void *copy = object_copy(types[t], large, NULL);
         assert_true(object_mem_bytes(types[t], large) > object_mem_bytes(types[t], small) + 1000);
         assert_int_equal(object_count(types[t], copy), 500);
         assert_int_equal(object_encoding(types[t], copy), object_encoding(types[t], large));

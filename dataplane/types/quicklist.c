@@ -8,6 +8,7 @@
     8 /* more than encoding and back-length of any element that fits a node \
        */
 #define NODE_COUNT_MAX 65000
+#define NODE_COPY_BYTES_PER_STEP 1024 /* that cost about as much as one element elsewhere */
 
 /* Largest listpack of a node. */
 static size_t node_bytes_max(int fill)
@@ -156,13 +157,14 @@ static struct quicklist_node *node_copy(const struct quicklist_node *from)
     return n;
 }
 
-bool quicklist_copy(const struct quicklist *from, struct quicklist *q)
+bool quicklist_copy(const struct quicklist *from, struct quicklist *q, const struct pace *pace)
 {
     for (const struct quicklist_node *at = from->head; at; at = at->next) {
         struct quicklist_node *n = node_copy(at);
         if (!n)
             return false;
         node_link(q, n, q->tail);
+        pace_step(pace, 1 + (uint32_t)(n->bytes / NODE_COPY_BYTES_PER_STEP));
     }
     return true;
 }

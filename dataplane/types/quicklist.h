@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include "listpack.h"
 #include "numbers.h"
+#include "pace.h"
 #include "slice.h"
 
 struct quicklist_node {
@@ -44,7 +45,7 @@ void quicklist_clear(struct quicklist *q);
 bool quicklist_clear_some(struct quicklist *q, uint32_t budget);
 
 /* Appends copies of all nodes of from to q, which is empty. False: no memory, q holds a part. */
-bool quicklist_copy(const struct quicklist *from, struct quicklist *q);
+bool quicklist_copy(const struct quicklist *from, struct quicklist *q, const struct pace *pace);
 
 /* Element index (negative: from the end); node NULL when out of range. */
 struct quicklist_pos quicklist_seek(const struct quicklist *q, int64_t index);

@@ -180,7 +180,7 @@ static void test_copy_is_equal_and_apart(void **state)
         assert_true(quicklist_push(&q, test_slice(&v), false, -2));
         model_insert(&m, m.count, test_slice(&v));
     }
-    assert_true(quicklist_copy(&q, &copy));
+    assert_true(quicklist_copy(&q, &copy, NULL));
     quicklist_clear(&q);
     assert_model(&m, &copy);
     quicklist_clear(&copy);

@@ -57,7 +57,7 @@ size_t set_mem_bytes(const struct set *s)
 }
 
 /* A dict with all members of s, or NULL. */
-static struct dict *members_to_dict(const struct set *s)
+static struct dict *members_to_dict(const struct set *s, const struct pace *pace)
 {
     struct dict *d = dict_new(false);
     if (!d)
@@ -70,6 +70,7 @@ static struct dict *members_to_dict(const struct set *s)
             dict_free(d);
             return NULL;
         }
+        pace_step(pace, 1);
     }
     return d;
 }
@@ -78,7 +79,7 @@ bool set_convert(struct set *s)
 {
     if (s->encoding != ENC_INTSET)
         return true;
-    struct dict *d = members_to_dict(s);
+    struct dict *d = members_to_dict(s, NULL);
     if (!d)
         return false;
     free(s->body);
@@ -141,13 +142,14 @@ bool set_contains(const struct set *s, struct slice member)
     return parse_i64(member, &value) && intset_contains(s->body, value);
 }
 
-struct set *set_copy(const struct set *s)
+struct set *set_copy(const struct set *s, const struct pace *pace)
 {
     struct set *copy = malloc(sizeof(*copy));
     if (!copy)
         return NULL;
     copy->encoding = s->encoding;
-    copy->body = s->encoding == ENC_INTSET ? (void *)intset_copy(s->body) : members_to_dict(s);
+    copy->body =
+        s->encoding == ENC_INTSET ? (void *)intset_copy(s->body) : members_to_dict(s, pace);
     if (!copy->body) {
         free(copy);
         return NULL;

@@ -32,7 +32,7 @@ bool set_contains(const struct set *s, struct slice member);
 /* Becomes a dict (nothing to do when it is one). False: no memory. */
 bool set_convert(struct set *s);
 /* A copy; NULL: no memory. */
-struct set *set_copy(const struct set *s);
+struct set *set_copy(const struct set *s, const struct pace *pace);
 
 /* All members, ascending in an intset; the member lives until the next call or change. */
 struct set_iter {

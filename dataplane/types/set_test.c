@@ -101,7 +101,7 @@ static void test_random_changes_against_a_model(void **state)
             present[n] = add;
             assert_model(present, count, strings_from, s);
         }
-        struct set *copy = set_copy(s);
+        struct set *copy = set_copy(s, NULL);
         assert_int_equal(set_encoding(copy), set_encoding(s));
         set_free(s);
         assert_model(present, count, strings_from, copy);
