@@ -127,7 +127,7 @@ static void verbatim(struct cluster *c, const struct cluster_admin *admin,
     struct cluster_reply r = {.resp3 = admin->resp3};
     struct nodes_text text = {0};
     print(c, &text);
-    reply_verbatim(&r, slice_from(text.data, text.len));
+    cluster_reply_verbatim(&r, slice_from(text.data, text.len));
     free(text.data);
     cluster_reply_send(c, admin, &r);
 }
@@ -167,7 +167,7 @@ static void admin_links(struct cluster *c, const struct cluster_admin *admin)
 
 static void myid_write(const struct cluster *c, struct cluster_reply *r)
 {
-    reply_word(r, c->self->id);
+    cluster_reply_word(r, c->self->id);
 }
 
 static void admin_myid(struct cluster *c, const struct cluster_admin *admin)
@@ -177,7 +177,7 @@ static void admin_myid(struct cluster *c, const struct cluster_admin *admin)
 
 static void myshardid_write(const struct cluster *c, struct cluster_reply *r)
 {
-    reply_word(r, c->self->shard_id);
+    cluster_reply_word(r, c->self->shard_id);
 }
 
 static void admin_myshardid(struct cluster *c, const struct cluster_admin *admin)
@@ -197,7 +197,7 @@ struct cluster_node *admin_node(struct cluster *c, const struct cluster_admin *a
 
 static void replica_line(void *ctx, struct slice text)
 {
-    reply_bulk(ctx, text);
+    cluster_reply_bulk(ctx, text);
 }
 
 static void admin_replicas(struct cluster *c, const struct cluster_admin *admin)
@@ -210,7 +210,7 @@ static void admin_replicas(struct cluster *c, const struct cluster_admin *admin)
         return;
     }
     struct cluster_reply r = {.resp3 = admin->resp3};
-    reply_array(&r, n->replica_count);
+    cluster_reply_array(&r, n->replica_count);
     cluster_print_replicas(c, n, replica_line, &r);
     cluster_reply_send(c, admin, &r);
 }
@@ -221,7 +221,7 @@ static void admin_count_failure_reports(struct cluster *c, const struct cluster_
     if (!n)
         return;
     struct cluster_reply r = {.resp3 = admin->resp3};
-    reply_integer(&r, cluster_report_count(c, n));
+    cluster_reply_integer(&r, cluster_report_count(c, n));
     cluster_reply_send(c, admin, &r);
 }
 

@@ -2,20 +2,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-void reply_array(struct cluster_reply *r, size_t count)
+void cluster_reply_array(struct cluster_reply *r, size_t count)
 {
     cluster_print(&r->text, "*%zu\r\n", count);
 }
 
-void reply_map(struct cluster_reply *r, size_t pairs)
+void cluster_reply_map(struct cluster_reply *r, size_t pairs)
 {
     if (r->resp3)
         cluster_print(&r->text, "%%%zu\r\n", pairs);
     else
-        reply_array(r, 2 * pairs);
+        cluster_reply_array(r, 2 * pairs);
 }
 
-void reply_integer(struct cluster_reply *r, int64_t value)
+void cluster_reply_integer(struct cluster_reply *r, int64_t value)
 {
     cluster_print(&r->text, ":%lld\r\n", (long long)value);
 }
@@ -32,27 +32,27 @@ static void append(struct nodes_text *text, struct slice bytes)
     text->len += bytes.len;
 }
 
-void reply_bulk(struct cluster_reply *r, struct slice text)
+void cluster_reply_bulk(struct cluster_reply *r, struct slice text)
 {
     cluster_print(&r->text, "$%zu\r\n", text.len);
     append(&r->text, text);
     append(&r->text, slice_str("\r\n"));
 }
 
-void reply_word(struct cluster_reply *r, const char *text)
+void cluster_reply_word(struct cluster_reply *r, const char *text)
 {
-    reply_bulk(r, slice_str(text));
+    cluster_reply_bulk(r, slice_str(text));
 }
 
-void reply_null(struct cluster_reply *r)
+void cluster_reply_null(struct cluster_reply *r)
 {
     append(&r->text, slice_str(r->resp3 ? "_\r\n" : "$-1\r\n"));
 }
 
-void reply_verbatim(struct cluster_reply *r, struct slice text)
+void cluster_reply_verbatim(struct cluster_reply *r, struct slice text)
 {
     if (!r->resp3) {
-        reply_bulk(r, text);
+        cluster_reply_bulk(r, text);
         return;
     }
     cluster_print(&r->text, "=%zu\r\ntxt:", text.len + 4);
@@ -72,26 +72,26 @@ static void slots_node(const struct cluster *c, struct cluster_reply *r,
 {
     enum cluster_endpoint endpoint = c->config.endpoint;
     bool named = *hostname_of(n);
-    reply_array(r, 4);
+    cluster_reply_array(r, 4);
     if (endpoint == CLUSTER_ENDPOINT_IP)
-        reply_word(r, n->ip);
+        cluster_reply_word(r, n->ip);
     else if (endpoint == CLUSTER_ENDPOINT_HOSTNAME)
-        reply_word(r, named ? n->hostname : "?");
+        cluster_reply_word(r, named ? n->hostname : "?");
     else
-        reply_null(r);
-    reply_integer(r, n->port);
-    reply_word(r, n->id);
+        cluster_reply_null(r);
+    cluster_reply_integer(r, n->port);
+    cluster_reply_word(r, n->id);
     /* What else is known of where it is. */
     bool show_ip = endpoint != CLUSTER_ENDPOINT_IP;
     bool show_name = endpoint != CLUSTER_ENDPOINT_HOSTNAME && named;
-    reply_map(r, (size_t)show_ip + show_name);
+    cluster_reply_map(r, (size_t)show_ip + show_name);
     if (show_ip) {
-        reply_word(r, "ip");
-        reply_word(r, n->ip);
+        cluster_reply_word(r, "ip");
+        cluster_reply_word(r, n->ip);
     }
     if (show_name) {
-        reply_word(r, "hostname");
-        reply_word(r, n->hostname);
+        cluster_reply_word(r, "hostname");
+        cluster_reply_word(r, n->hostname);
     }
 }
 
@@ -114,9 +114,9 @@ static void slots_range(const struct cluster *c, struct cluster_reply *r,
     uint32_t i = 0;
     while (owner->replica_count > 0 && (replica = cluster_replica_next(c, owner, &i)))
         count += replica_is_useful(c, replica);
-    reply_array(r, 3 + count);
-    reply_integer(r, first);
-    reply_integer(r, last);
+    cluster_reply_array(r, 3 + count);
+    cluster_reply_integer(r, first);
+    cluster_reply_integer(r, last);
     slots_node(c, r, owner);
     i = 0;
     while (count > 0 && (replica = cluster_replica_next(c, owner, &i)))
@@ -129,7 +129,7 @@ void cluster_reply_slots(const struct cluster *c, struct cluster_reply *r)
     size_t ranges = 0;
     for (unsigned slot = 0; slot < SLOTS; slot++)
         ranges += c->slots[slot] && (slot == 0 || c->slots[slot] != c->slots[slot - 1]);
-    reply_array(r, ranges);
+    cluster_reply_array(r, ranges);
     for (unsigned first = 0, slot = 1; slot <= SLOTS; slot++) {
         if (slot < SLOTS && c->slots[slot] == c->slots[first])
             continue;
@@ -155,27 +155,27 @@ static void shards_node(const struct cluster *c, struct cluster_reply *r,
 {
     bool named = *hostname_of(n), replica = !node_is_primary(n);
     uint64_t offset = node_offset(c, n);
-    reply_map(r, 6u + (n->port != 0) + named);
-    reply_word(r, "id");
-    reply_word(r, n->id);
+    cluster_reply_map(r, 6u + (n->port != 0) + named);
+    cluster_reply_word(r, "id");
+    cluster_reply_word(r, n->id);
     if (n->port) {
-        reply_word(r, "port");
-        reply_integer(r, n->port);
+        cluster_reply_word(r, "port");
+        cluster_reply_integer(r, n->port);
     }
-    reply_word(r, "ip");
-    reply_word(r, n->ip);
-    reply_word(r, "endpoint");
-    reply_word(r, shard_endpoint(c, n));
+    cluster_reply_word(r, "ip");
+    cluster_reply_word(r, n->ip);
+    cluster_reply_word(r, "endpoint");
+    cluster_reply_word(r, shard_endpoint(c, n));
     if (named) {
-        reply_word(r, "hostname");
-        reply_word(r, n->hostname);
+        cluster_reply_word(r, "hostname");
+        cluster_reply_word(r, n->hostname);
     }
-    reply_word(r, "role");
-    reply_word(r, replica ? "replica" : "master");
-    reply_word(r, "replication-offset");
-    reply_integer(r, (int64_t)offset);
-    reply_word(r, "health");
-    reply_word(r, node_has(n, BUS_NODE_FAIL) ? "fail"
+    cluster_reply_word(r, "role");
+    cluster_reply_word(r, replica ? "replica" : "master");
+    cluster_reply_word(r, "replication-offset");
+    cluster_reply_integer(r, (int64_t)offset);
+    cluster_reply_word(r, "health");
+    cluster_reply_word(r, node_has(n, BUS_NODE_FAIL) ? "fail"
                   : (replica && offset == 0) ? "loading"
                                              : "online");
 }
@@ -186,14 +186,14 @@ static void shards_slots(const struct cluster *c, struct cluster_reply *r,
     size_t ranges = 0;
     for (unsigned slot = 0; n->slot_count > 0 && slot < SLOTS; slot++)
         ranges += c->slots[slot] == n->handle && (slot == 0 || c->slots[slot - 1] != n->handle);
-    reply_array(r, 2 * ranges);
+    cluster_reply_array(r, 2 * ranges);
     for (unsigned slot = 0; ranges > 0 && slot < SLOTS; slot++) {
         if (c->slots[slot] != n->handle)
             continue;
         if (slot == 0 || c->slots[slot - 1] != n->handle)
-            reply_integer(r, slot);
+            cluster_reply_integer(r, slot);
         if (slot == SLOTS - 1 || c->slots[slot + 1] != n->handle)
-            reply_integer(r, slot);
+            cluster_reply_integer(r, slot);
     }
 }
 
@@ -202,17 +202,17 @@ void cluster_reply_shards(const struct cluster *c, struct cluster_reply *r)
     size_t shards = 0;
     for (uint32_t i = 0; i < c->node_count; i++)
         shards += node_is_primary(c->nodes[i]) != 0;
-    reply_array(r, shards);
+    cluster_reply_array(r, shards);
     for (uint32_t i = 0; i < c->node_count; i++) {
         const struct cluster_node *n = c->nodes[i], *replica;
         if (!node_is_primary(n))
             continue;
         uint32_t at = 0;
-        reply_map(r, 2);
-        reply_word(r, "slots");
+        cluster_reply_map(r, 2);
+        cluster_reply_word(r, "slots");
         shards_slots(c, r, n);
-        reply_word(r, "nodes");
-        reply_array(r, 1 + (size_t)n->replica_count);
+        cluster_reply_word(r, "nodes");
+        cluster_reply_array(r, 1 + (size_t)n->replica_count);
         shards_node(c, r, n);
         while (n->replica_count > 0 && (replica = cluster_replica_next(c, n, &at)))
             shards_node(c, r, replica);
@@ -227,19 +227,19 @@ static void links_one(const struct cluster *c, struct cluster_reply *r,
     uint64_t allocated = 0, used = 0;
     if (c->env.link_buffer)
         c->env.link_buffer(c->env.ctx, link->id, &allocated, &used);
-    reply_map(r, 6);
-    reply_word(r, "direction");
-    reply_word(r, link->id & CLUSTER_LINK_INBOUND ? "from" : "to");
-    reply_word(r, "node");
-    reply_word(r, link->node->id);
-    reply_word(r, "create-time");
-    reply_integer(r, (int64_t)link->created_wall_ms);
-    reply_word(r, "events");
-    reply_word(r, used > 0 ? "rw" : "r");
-    reply_word(r, "send-buffer-allocated");
-    reply_integer(r, (int64_t)allocated);
-    reply_word(r, "send-buffer-used");
-    reply_integer(r, (int64_t)used);
+    cluster_reply_map(r, 6);
+    cluster_reply_word(r, "direction");
+    cluster_reply_word(r, link->id & CLUSTER_LINK_INBOUND ? "from" : "to");
+    cluster_reply_word(r, "node");
+    cluster_reply_word(r, link->node->id);
+    cluster_reply_word(r, "create-time");
+    cluster_reply_integer(r, (int64_t)link->created_wall_ms);
+    cluster_reply_word(r, "events");
+    cluster_reply_word(r, used > 0 ? "rw" : "r");
+    cluster_reply_word(r, "send-buffer-allocated");
+    cluster_reply_integer(r, (int64_t)allocated);
+    cluster_reply_word(r, "send-buffer-used");
+    cluster_reply_integer(r, (int64_t)used);
 }
 
 void cluster_reply_links(const struct cluster *c, struct cluster_reply *r)
@@ -247,7 +247,7 @@ void cluster_reply_links(const struct cluster *c, struct cluster_reply *r)
     size_t count = 0;
     for (uint32_t i = 0; i < c->link_count; i++)
         count += c->links[i]->node != NULL;
-    reply_array(r, count);
+    cluster_reply_array(r, count);
     for (uint32_t i = 0; i < c->link_count; i++)
         if (c->links[i]->node)
             links_one(c, r, c->links[i]);

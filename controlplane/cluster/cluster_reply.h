@@ -7,15 +7,15 @@ struct cluster_reply {
     bool resp3;
 };
 
-void reply_array(struct cluster_reply *r, size_t count);
+void cluster_reply_array(struct cluster_reply *r, size_t count);
 /* pairs; RESP2: an array twice as long. */
-void reply_map(struct cluster_reply *r, size_t pairs);
-void reply_integer(struct cluster_reply *r, int64_t value);
-void reply_bulk(struct cluster_reply *r, struct slice text);
-void reply_word(struct cluster_reply *r, const char *text);
-void reply_null(struct cluster_reply *r);
+void cluster_reply_map(struct cluster_reply *r, size_t pairs);
+void cluster_reply_integer(struct cluster_reply *r, int64_t value);
+void cluster_reply_bulk(struct cluster_reply *r, struct slice text);
+void cluster_reply_word(struct cluster_reply *r, const char *text);
+void cluster_reply_null(struct cluster_reply *r);
 /* RESP2: a bulk string. */
-void reply_verbatim(struct cluster_reply *r, struct slice text);
+void cluster_reply_verbatim(struct cluster_reply *r, struct slice text);
 
 /* CLUSTER SLOTS, SHARDS, LINKS. */
 void cluster_reply_slots(const struct cluster *c, struct cluster_reply *r);
