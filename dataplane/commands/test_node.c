@@ -205,6 +205,12 @@ bool test_is_closed(const struct test_client *c)
     return c->stream->closed || c->stream->aborted;
 }
 
+bool test_is_waiting(const struct test_client *c)
+{
+    const struct session *s = c->stream->stream.user;
+    return s && s->flags & SESSION_PARKED;
+}
+
 void test_send(struct test_client *c, const void *data, size_t len)
 {
     test_stream_push(c->stream, data, len);

@@ -40,6 +40,8 @@ void test_node_run(struct test_node *n);
 /* Never NULL; refused clients have a closed stream. Freed with the node. */
 struct test_client *test_connect(struct test_node *n, unsigned lcore);
 bool test_is_closed(const struct test_client *c);
+/* Its command is parked: for another lcore, perhaps. */
+bool test_is_waiting(const struct test_client *c);
 /* Bytes arrive in one piece, or in pieces of at most step bytes, with loops in between. */
 void test_send(struct test_client *c, const void *data, size_t len);
 void test_send_pieces(struct test_client *c, const void *data, size_t len, size_t step);

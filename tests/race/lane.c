@@ -165,7 +165,7 @@ void lane_ask(struct lane *l)
     test_stream_push(l->client->stream, l->request, l->request_len);
     l->request_len = 0;
     lane_clock(l);
-    while (test_lcore_run(l->race->node, l->lcore)) {
+    while (test_lcore_run(l->race->node, l->lcore) || test_is_waiting(l->client)) {
     }
     free(l->replies);
     l->replies = test_stream_take(l->client->stream, &len);
