@@ -1,5 +1,6 @@
 /* COMMAND DOCS, in the shape of Redis 7.0. */
 #include "check.h"
+#include "command_history.h"
 #include "families.h"
 #include "introspect.h"
 
@@ -60,13 +61,16 @@ static void reply_args(struct reply *r, const struct command_arg *args)
 static void reply_docs(struct reply *r, const struct command *cmd)
 {
     uint64_t subs = subcommand_count(cmd);
+    struct command_history history = command_history_find(cmd->full_name);
     reply_bulk_str(r, cmd->full_name);
-    reply_map(r, 3u + (cmd->complexity != NULL) + (cmd->args != NULL) + (subs > 0));
+    reply_map(r, 3u + (cmd->complexity != NULL) + command_history_fields(&history) +
+                     (cmd->args != NULL) + (subs > 0));
     reply_pair(r, "summary", cmd->summary);
     reply_pair(r, "since", cmd->since);
     reply_pair(r, "group", cmd->group);
     if (cmd->complexity)
         reply_pair(r, "complexity", cmd->complexity);
+    command_history_reply(&history, r);
     if (cmd->args) {
         reply_bulk_str(r, "arguments");
         reply_args(r, cmd->args);

@@ -10,6 +10,7 @@
 #include "admin_mail.h"
 #include "allocator.h"
 #include "check.h"
+#include "command_history.h"
 #include "families.h"
 #include "job.h"
 #include "test_node.h"
@@ -321,6 +322,12 @@ static void test_command_info(void **state)
     SAYS("COMMAND LIST FILTERBY PATTERN getr*", "*1\r\n$8\r\ngetrange\r\n");
     SAYS("COMMAND LIST FILTERBY MODULE x", "*0\r\n");
     SAYS("COMMAND LIST FILTERBY foo x", "-ERR syntax error\r\n");
+    assert_null(command_history_fault());
+    assert_non_null(strstr(ask("COMMAND DOCS getset lpush restore-asking\r\n"),
+                           "$9\r\ndoc_flags\r\n*1\r\n+deprecated\r\n$16\r\ndeprecated_since\r\n$"
+                           "5\r\n6.2.0\r\n$11\r\nreplaced_by\r\n$16\r\n`SET` with `GET`\r\n"));
+    assert_non_null(strstr(ask("COMMAND DOCS lpush\r\n"),
+                           "$7\r\nhistory\r\n*1\r\n*2\r\n$5\r\n2.4.0\r\n$16\r\nseveral elements"));
     assert_non_null(strstr(ask("COMMAND DOCS strlen nosuch\r\n"), "*2\r\n$6\r\nstrlen\r\n*10\r\n"));
 }
 

@@ -5,8 +5,9 @@ usage: command_table.py HOST REDIS_PORT [--port PORT]
 
 Every command that the node has must be described as the real server (on 127.0.0.1) describes it:
 arity, flags and ACL categories in their order, first, last and step of the keys, tips, key
-specifications, subcommands. Of COMMAND DOCS only the keys, the group, the version and the arguments
-are compared; the texts are the node's own. Ends with 0 when nothing differs.
+specifications, subcommands. Of COMMAND DOCS the fields, the group, the versions, the flags and the
+arguments are compared, and the name of what replaces a command; the texts are the node's own.
+Ends with 0 when nothing differs.
 """
 import argparse
 import os
@@ -52,8 +53,7 @@ def compare_info(name, ours, theirs):
     return found
 
 
-SAME_TEXT = ["since", "group", "arguments"]
-LEFT_OUT = {"history", "doc_flags", "deprecated_since", "replaced_by"}
+SAME_TEXT = ["since", "group", "arguments", "doc_flags", "deprecated_since", "replaced_by", "history"]
 
 
 def argument_shape(arguments):
@@ -67,10 +67,14 @@ def compare_docs(name, ours, theirs):
         a, b = ours.get(field), theirs.get(field)
         if field == "arguments":
             a, b = argument_shape(a or []), argument_shape(b or [])
+        elif field == "history":
+            a, b = [[version for version, _ in rows or []] for rows in (a, b)]
+        elif field == "replaced_by":
+            a, b = [text and text.split("`")[1] for text in (a, b)]
         if a != b:
             found.append(f"{name}: docs: {field}: {a!r}, redis: {b!r}")
-    for field in set(theirs) - set(ours) - LEFT_OUT - {"subcommands"}:
-        found.append(f"{name}: docs: {field} is missing")
+    for field in (set(theirs) ^ set(ours)) - {"subcommands"}:
+        found.append(f"{name}: docs: {field} is in one of them only")
     for sub, docs in ours.get("subcommands", {}).items():
         found += compare_docs(sub, docs, theirs.get("subcommands", {}).get(sub, {}))
     return found
