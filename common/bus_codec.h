@@ -85,6 +85,10 @@ enum bus_verdict bus_framer_take(struct bus_framer *f, struct slice *input,
                                  const struct bus_limits *limits, struct slice *frame,
                                  enum bus_reason *why);
 
+/* After BUS_OK: the framer's own memory, if the frame lies there, is the caller's now, to free();
+ * NULL: the frame lies in the input. */
+uint8_t *bus_framer_give(struct bus_framer *f);
+
 /* ---- decoding ---- */
 
 /* The header: views when decoded; what to write when encoding. */

@@ -67,6 +67,15 @@ void bus_framer_free(struct bus_framer *f)
     bus_framer_init(f);
 }
 
+uint8_t *bus_framer_give(struct bus_framer *f)
+{
+    if (!f->given)
+        return NULL;
+    uint8_t *buf = f->buf;
+    bus_framer_init(f);
+    return buf;
+}
+
 /* What was returned last is not needed any more. */
 static void framer_begin(struct bus_framer *f)
 {

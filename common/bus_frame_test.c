@@ -136,6 +136,25 @@ static void test_large_buffers_are_given_back(void **state)
     assert_true(framer.size <= BUS_FRAMER_KEEP);
 }
 
+static void test_memory_is_given_away(void **state)
+{
+    add_plain(BUS_PING);
+    struct slice first = slice_from(text.data, 100), frame;
+    struct slice rest = slice_from(text.data + 100, text.len - 100);
+    enum bus_reason why;
+    assert_int_equal(bus_framer_take(&framer, &first, &limits, &frame, &why), BUS_MORE);
+    assert_int_equal(bus_framer_take(&framer, &rest, &limits, &frame, &why), BUS_OK);
+    uint8_t *mine = bus_framer_give(&framer);
+    assert_ptr_equal(mine, frame.data);
+    assert_null(framer.buf);
+    assert_null(bus_framer_give(&framer));
+    rest = slice_from(text.data, text.len);
+    assert_int_equal(bus_framer_take(&framer, &rest, &limits, &frame, &why), BUS_OK);
+    assert_null(bus_framer_give(&framer));
+    assert_memory_equal(mine, text.data, text.len);
+    free(mine);
+}
+
 /* The verdict on the first len bytes, all at once. */
 static enum bus_reason closes(const uint8_t *data, size_t len, const struct bus_limits *with)
 {
@@ -222,6 +241,7 @@ int main(void)
         FRAME_TEST(test_whole_frames_stay_where_they_are),
         FRAME_TEST(test_cut_anywhere),
         FRAME_TEST(test_large_buffers_are_given_back),
+        FRAME_TEST(test_memory_is_given_away),
         FRAME_TEST(test_row_31_closed_at_once),
         FRAME_TEST(test_row_32_too_long),
         FRAME_TEST(test_no_memory_ahead_of_data),
