@@ -108,7 +108,7 @@ for signal in TERM INT; do
   code=$?
   if [ $code -ne 0 ] || grep -q Ready said || ! grep -q "Received SIG$signal while starting" said ||
     [ -e pid ] || [ -e u.sock ]; then
-    echo "FAILED: SIG$signal while starting gave $code, $(ls | tr '\n' ' ') and said: $(cat said)"
+    echo "FAILED: SIG$signal while starting gave $code, left $(echo *) and said: $(cat said)"
     failed=1
   fi
 done
