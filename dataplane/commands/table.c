@@ -39,6 +39,7 @@ static struct command commands[] = {
 #include "capture.def"
 #include "connection.def"
 #include "server.def"
+#include "dump.def"
 #include "generic.def"
 #include "string.def"
 #include "hash.def"
