@@ -2,22 +2,36 @@
 #include <string.h>
 #include "cluster_state.h"
 
+/* Orders as memcmp() does; nearly always enough to tell two ids apart, without touching the nodes.
+ */
+static uint64_t id_key(const void *id)
+{
+    return bus_load64(id);
+}
+
 /* Where the id is, or where it would be inserted. */
 static uint32_t table_place(const struct cluster *c, const void *id, bool *found)
 {
     uint32_t low = 0, high = c->node_count;
+    uint64_t key = id_key(id);
     *found = false;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        int order = memcmp(c->nodes[middle]->id, id, BUS_NAME_SIZE);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
+        if (c->node_keys[middle] < key) {
             low = middle + 1;
-        else
+        } else if (c->node_keys[middle] > key) {
             high = middle;
+        } else {
+            int order = memcmp(c->nodes[middle]->id, id, BUS_NAME_SIZE);
+            if (order == 0) {
+                *found = true;
+                return middle;
+            }
+            if (order < 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
     }
     return low;
 }
@@ -25,15 +39,19 @@ static uint32_t table_place(const struct cluster *c, const void *id, bool *found
 static void table_insert(struct cluster *c, struct cluster_node *n)
 {
     bool found;
-    uint32_t at = table_place(c, n->id, &found);
+    uint32_t at = table_place(c, n->id, &found), after = c->node_count - at;
     CHECK(!found);
     if (c->node_count == c->node_size) {
         c->node_size = c->node_size ? c->node_size * 2 : 16;
         c->nodes = realloc(c->nodes, c->node_size * sizeof(*c->nodes));
+        c->node_keys = realloc(c->node_keys, c->node_size * sizeof(*c->node_keys));
         CHECK(c->nodes);
+        CHECK(c->node_keys);
     }
-    memmove(c->nodes + at + 1, c->nodes + at, (c->node_count - at) * sizeof(*c->nodes));
+    memmove(c->nodes + at + 1, c->nodes + at, after * sizeof(*c->nodes));
+    memmove(c->node_keys + at + 1, c->node_keys + at, after * sizeof(*c->node_keys));
     c->nodes[at] = n;
+    c->node_keys[at] = id_key(n->id);
     c->node_count++;
 }
 
@@ -42,8 +60,9 @@ static void table_take_out(struct cluster *c, const struct cluster_node *n)
     bool found;
     uint32_t at = table_place(c, n->id, &found);
     CHECK(found && c->nodes[at] == n);
-    c->node_count--;
-    memmove(c->nodes + at, c->nodes + at + 1, (c->node_count - at) * sizeof(*c->nodes));
+    uint32_t after = --c->node_count - at;
+    memmove(c->nodes + at, c->nodes + at + 1, after * sizeof(*c->nodes));
+    memmove(c->node_keys + at, c->node_keys + at + 1, after * sizeof(*c->node_keys));
 }
 
 /* The smallest free one, so that handles stay dense and do not depend on history's length. */
@@ -213,6 +232,7 @@ void cluster_nodes_free(struct cluster *c)
     for (uint32_t i = 0; i < c->node_count; i++)
         node_free(c->nodes[i]);
     free(c->nodes);
+    free(c->node_keys);
     free(c->handles);
 }
 

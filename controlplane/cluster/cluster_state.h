@@ -92,6 +92,7 @@ struct cluster {
 
     struct cluster_node *self;
     struct cluster_node **nodes; /* ascending by id */
+    uint64_t *node_keys;         /* the first bytes of their ids, in the same order */
     uint32_t node_count, node_size;
     struct cluster_node **handles; /* by handle; [0] and free ones are NULL */
     uint32_t handle_size;
