@@ -16,6 +16,7 @@ enum admin_kind {
     ADMIN_SHUTDOWN,
     ADMIN_MEMORY_PURGE,
     ADMIN_MALLOC_STATS, /* text: the allocator's report */
+    ADMIN_CLUSTER,   /* words: CLUSTER without that word; text: the reply as RESP, always */
     ADMIN_PEER_PING,    /* words: address, port; text: how long its answer took */
     /* capture_serve.h; words of START: name, value, name, value … */
     ADMIN_CAPTURE_START,
@@ -34,7 +35,9 @@ struct admin_request {
     struct mailbox *reply_to;
     void (*reply)(struct mail *mail, void *receiver); /* runs on the lcore, frees the request */
     uint64_t session_id;
+    uint64_t server_id;           /* the server's, while it keeps the request */
     bool local;                   /* the client came through the unix socket */
+    bool resp3;                   /* the client speaks RESP3 */
     char error[ADMIN_ERROR_SIZE]; /* out: the error reply ("ERR …"), empty when done */
     char *text;                   /* out: malloc, the reply instead of OK; freed with the request */
     size_t text_len;

@@ -9,7 +9,7 @@
 #include "port_open.h"
 #include "worker.h"
 
-#define MACHINE_ERROR_SIZE 512
+#define MACHINE_ERROR_SIZE 768
 
 struct machine {
     struct node node;

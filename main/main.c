@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "cluster_host.h"
 #include "config.h"
 #include "config_apply.h"
 #include "config_file.h"
@@ -215,19 +216,24 @@ static int node_run(const char *config_path, struct config_trace *trace)
 {
     static struct machine machine;
     static struct run run = {.machine = &machine};
+    static struct cluster_seat seat = {.machine = &machine};
     char err[MACHINE_ERROR_SIZE];
+    bool clustered = config_get()->cluster_enabled;
+    struct cluster_host host = clustered ? cluster_host_make(&seat) : (struct cluster_host){0};
     struct control_options options = {.config_path = config_path,
                                       .unix_lcore_run = unix_stream_mail,
                                       .link_lcore_run = link_stream_mail,
                                       .stopping = on_stopping,
                                       .stopped = on_stopped,
                                       .tick = on_tick,
+                                      .cluster = clustered ? &host : NULL,
                                       .arg = &run,
                                       .capture = &machine_capture_ops,
                                       .capture_arg = &machine};
     struct control *control = control_new(&options, err);
     if (control == NULL)
         return fail_placed(trace, err);
+    seat.control = control;
     machine_name_files(&machine, config_path);
     int status = EXIT_FAILURE;
     if (start_guard_begin(on_left, NULL, err, sizeof(err)) &&

@@ -80,7 +80,7 @@ refused "not an address that a host can have" --nic tap:sw0 --ip 127.0.0.1/8
 refused "is not an address" --nic tap:sw0 --ip 10.77.0.1
 refused "must be a rate" "${whole[@]}" --nic-fault loss=200%
 refused "not a unicast MAC" "${whole[@]}" --mac ff:ff:ff:ff:ff:ff
-refused "cluster-enabled is not available: there is no cluster yet" --cluster-enabled yes
+refused "tls-cluster is not available: there is no TLS yet" --tls-cluster yes
 refused "wrong number of arguments" --port
 refused "Bad directive" --nonsense 1
 

@@ -144,7 +144,7 @@ static void test_what_has_no_effect_stays(void **state)
 {
     expect_rewritten("rdbchecksum yes\nport 1\nrepl-backlog-size 2mb\n", "port 2",
                      "rdbchecksum yes\nport 2\nrepl-backlog-size 2mb\n");
-    expect_rewritten("cluster-enabled yes\n", "", "# ??? cluster-enabled yes\n");
+    expect_rewritten("appendonly yes\n", "", "# ??? appendonly yes\n");
 }
 
 static void test_lines_that_cannot_be_read_become_comments(void **state)

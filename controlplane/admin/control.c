@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include "check.h"
 #include "clock.h"
+#include "cluster_mail.h"
+#include "cluster_shell.h"
 #include "config.h"
 #include "control_serve.h"
 #include "links.h"
@@ -101,6 +103,14 @@ static bool control_open(struct control *c, char err[CONTROL_ERROR_SIZE])
     return c->pump != NULL;
 }
 
+static bool control_open_cluster(struct control *c, char err[CONTROL_ERROR_SIZE])
+{
+    if (c->options.cluster == NULL)
+        return true;
+    c->server.cluster = cluster_shell_new(c->options.cluster, &c->mailbox, c->server.links, err);
+    return c->server.cluster != NULL;
+}
+
 struct control *control_new(const struct control_options *options, char err[CONTROL_ERROR_SIZE])
 {
     struct control *c =
@@ -114,10 +124,19 @@ struct control *control_new(const struct control_options *options, char err[CONT
     control_server_init(&c->server, c, options->config_path);
     c->server.links = links_new(&c->mailbox, options->link_lcore_run);
     c->server.capture = (struct capture_desk){.ops = options->capture, .arg = options->capture_arg};
-    if (control_open(c, err))
+    if (control_open(c, err) && control_open_cluster(c, err))
         return c;
     control_free(c);
     return NULL;
+}
+
+void control_cluster_publish(struct mail *mail, void *control)
+{
+    struct control *c = control;
+    struct cluster_publication *p = container_from(mail, struct cluster_publication, mail);
+    if (!c->server.ending)
+        cluster_shell_publish(c->server.cluster, p->channel, p->message, p->sharded);
+    cluster_publication_free(p);
 }
 
 struct mailbox *control_mailbox(struct control *c)
@@ -144,6 +163,10 @@ void control_free(struct control *c)
         return;
     unix_pump_free(c->pump);
     c->server.ending = true;
+    if (c->server.cluster != NULL) {
+        cluster_shell_stop(c->server.cluster);
+        cluster_shell_free(c->server.cluster);
+    }
     links_free(c->server.links);
     control_server_fini(&c->server);
     if (c->epoll_fd >= 0)
@@ -192,6 +215,8 @@ static void control_begin_stop(struct control *c, uint64_t now_us)
     c->server.ending = true;
     if (c->pump)
         unix_pump_stop(c->pump);
+    if (c->server.cluster != NULL)
+        cluster_shell_stop(c->server.cluster);
     if (c->options.stopping)
         c->options.stopping(c->options.arg, why);
 }
@@ -206,22 +231,37 @@ static bool control_is_over(struct control *c, uint64_t now_us)
     return now_us >= c->stop_until_us || !c->options.stopped || c->options.stopped(c->options.arg);
 }
 
+/* How long nothing has to be done but for mail. */
+static uint64_t control_rest_us(const struct control *c, uint64_t now_us)
+{
+    if (c->stop_until_us > 0)
+        return STOPPING_TICK_US;
+    uint64_t due_us = c->tick_due_us;
+    if (c->server.cluster != NULL && cluster_shell_next_us(c->server.cluster) < due_us)
+        due_us = cluster_shell_next_us(c->server.cluster);
+    return due_us > now_us ? due_us - now_us : 0;
+}
+
 void control_run(struct control *c)
 {
     if (c->pump && c->lcore_count > 0)
         unix_pump_start(c->pump, c->lcores, c->lcore_count);
     links_start(c->server.links, c->lcores, c->lcore_count);
+    if (c->server.cluster != NULL)
+        cluster_shell_start(c->server.cluster, clock_now_us());
     while (true) {
         uint64_t now_us = clock_now_us();
         bool over = control_is_over(c, now_us);
         (void)mailbox_run(&c->mailbox, c, over ? UINT32_MAX : MAIL_BURST);
         if (now_us >= c->tick_due_us)
             control_tick(c, now_us);
+        if (c->server.cluster != NULL && !c->server.ending)
+            cluster_shell_round(c->server.cluster, now_us);
         if (c->pump)
             unix_pump_reap(c->pump);
         log_pump();
         if (over)
             return;
-        control_wait(c, c->stop_until_us > 0 ? STOPPING_TICK_US : c->tick_due_us - now_us);
+        control_wait(c, control_rest_us(c, now_us));
     }
 }

@@ -16,6 +16,7 @@
 #define CONTROL_TICK_US 100000
 #define CONTROL_STOP_US 2000000 /* an orderly end takes no longer */
 
+struct cluster_host;
 struct control;
 
 struct control_options {
@@ -33,6 +34,8 @@ struct control_options {
     bool (*stopped)(void *arg);
     /* About ten times a second; may be NULL. */
     void (*tick)(void *arg, uint64_t now_us);
+    /* The node's part in a cluster; NULL: cluster-enabled no. */
+    const struct cluster_host *cluster;
     void *arg;
     const struct capture_ops *capture; /* NULL: there is nothing to capture */
     void *capture_arg;
@@ -43,7 +46,7 @@ struct control_options {
 void control_signals_setup(void);
 
 /* Opens what the published configuration names (the unix socket). NULL: err says why. */
-#define CONTROL_ERROR_SIZE 512
+#define CONTROL_ERROR_SIZE 768
 struct control *control_new(const struct control_options *options, char err[CONTROL_ERROR_SIZE]);
 /* For struct node: where lcores post to. Lives until control_free(). */
 struct mailbox *control_mailbox(struct control *c);
@@ -57,5 +60,8 @@ void control_lcores_set(struct control *c, struct mailbox *const *lcores, unsign
 void control_run(struct control *c);
 /* Any thread; why lives as long as the process. */
 void control_stop(struct control *c, const char *why);
+/* For struct node: a client's PUBLISH for the other nodes (common/cluster_mail.h). control: what the
+ * mailbox is run with. */
+void control_cluster_publish(struct mail *mail, void *control);
 /* Closes and removes the socket. No lcore runs any more; what is left in the mailbox is dropped. */
 void control_free(struct control *c);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "allocator.h"
 #include "check.h"
+#include "cluster_shell.h"
 #include "config.h"
 #include "config_apply.h"
 #include "config_rewrite.h"
@@ -140,6 +141,8 @@ static enum admin_outcome serve(struct admin_server *admin, struct admin_request
     case ADMIN_MALLOC_STATS:
         request->text = allocator_report(&request->text_len);
         return ADMIN_DONE;
+    case ADMIN_CLUSTER:
+        return cluster_shell_serve(server->cluster, request);
     case ADMIN_PEER_PING:
         return peer_ping_serve(server, request);
     case ADMIN_CAPTURE_START:

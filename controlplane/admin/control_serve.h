@@ -8,6 +8,7 @@
 #include "capture_serve.h"
 
 struct control;
+struct cluster_shell;
 struct links;
 struct rewrite;
 
@@ -15,6 +16,7 @@ struct control_server {
     struct admin_server admin; /* first */
     struct control *control;
     struct links *links;
+    struct cluster_shell *cluster; /* NULL: cluster-enabled no */
     struct capture_desk capture;
     unsigned peer_lcore_next;        /* the next DEBUG PEER's */
     char *config_path;               /* "": no file */

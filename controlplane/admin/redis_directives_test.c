@@ -60,7 +60,7 @@ static void test_what_has_no_meaning_is_accepted(void **state)
     accepted("DBFileName other", "dbfilename: there are no snapshots yet");
     accepted("oom-score-adj-values 0 200 800",
              "oom-score-adj-values: the process leaves its score alone");
-    accepted("cluster-enabled NO", "cluster-enabled: there is no cluster yet");
+    accepted("tls-cluster NO", "tls-cluster: there is no TLS yet");
     accepted("notify-keyspace-events \"\"",
              "notify-keyspace-events: there are no keyspace events yet");
     accepted("latency-tracking-info-percentiles 50 99 99.9",
@@ -69,8 +69,8 @@ static void test_what_has_no_meaning_is_accepted(void **state)
 
 static void test_what_somebody_relies_on_is_refused(void **state)
 {
-    refused("cluster-enabled yes",
-            "cluster-enabled is not available: there is no cluster yet; only no is accepted");
+    refused("tls-cluster yes",
+            "tls-cluster is not available: there is no TLS yet; only no is accepted");
     refused("replicaof 10.0.0.1 6379",
             "replicaof is not available: there is no replication yet; only \"\" is accepted");
     refused("notify-keyspace-events KEA", "notify-keyspace-events is not available: there are no "

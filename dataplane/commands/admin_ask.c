@@ -28,6 +28,8 @@ static void ask_answer(struct reply *r, const struct admin_request *request)
 {
     if (request->error[0])
         reply_error(r, request->error);
+    else if (request->kind == ADMIN_CLUSTER)
+        reply_raw(r, slice_from(request->text, request->text_len));
     else if (request->text)
         reply_verbatim(r, slice_from(request->text, request->text_len));
     else
@@ -60,6 +62,7 @@ void admin_ask(struct call *c, enum admin_kind kind, const struct slice *words, 
     request->reply_to = &c->worker->mailbox;
     request->reply = ask_reply;
     request->session_id = c->session->id;
+    request->resp3 = c->reply->protocol == 3;
     request->local = (c->session->flags & SESSION_UNIX) != 0;
     session_park(c->session, request, ask_cancel);
     admin_request_post(c->worker->node->control, request);

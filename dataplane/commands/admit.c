@@ -4,6 +4,7 @@
 #include "check.h"
 #include "log.h"
 #include "metrics.h"
+#include "redirect.h"
 #include "session.h"
 #include "stats.h"
 #include "subscribe.h"
@@ -165,6 +166,21 @@ static enum admit_result check_protected(struct call *c)
                      "this option in the configuration file, and then restart the server.");
 }
 
+/* Unlike other refusals this one leaves no EXECABORT behind: EXEC itself is redirected. */
+static enum admit_result check_redirect(struct call *c)
+{
+    char text[REDIRECT_TEXT_SIZE];
+    if (redirect_check(c, text))
+        return ADMIT_RUN;
+    stat_add(&c->worker->command_stats[c->command->id].rejected, 1);
+    if (c->command->flags & CMD_EXEC)
+        transaction_discard(c->session);
+    else if (c->session->flags & SESSION_MULTI)
+        c->session->flags |= SESSION_MULTI_FAILED;
+    reply_error(c->reply, text);
+    return ADMIT_DONE;
+}
+
 /* The transaction's commands count for EXEC itself. */
 static uint32_t effective_flags(const struct call *c)
 {
@@ -281,6 +297,8 @@ enum admit_result admit(struct call *c)
         return refuse(c, REPLY_NOAUTH);
     if (likely_false(s->flags & SESSION_MULTI) && c->command->flags & (CMD_NO_MULTI | CMD_PARKS))
         return refuse(c, "ERR Command not allowed inside a transaction");
+    if (likely_false(node->cluster != NULL))
+        TRY(check_redirect(c));
     if (c->worker->config->maxmemory_bytes || likely_false(c->ks->crowded))
         TRY(check_memory(c));
     if (likely_false(s->flags & SESSION_PUBSUB))

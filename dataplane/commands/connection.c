@@ -152,7 +152,7 @@ static void hello_reply(struct call *c)
     reply_bulk_str(r, "id");
     reply_i64(r, (int64_t)c->session->id);
     reply_bulk_str(r, "mode");
-    reply_bulk_str(r, "standalone");
+    reply_bulk_str(r, c->worker->node->cluster != NULL ? "cluster" : "standalone");
     reply_bulk_str(r, "role");
     reply_bulk_str(r, "master");
     reply_bulk_str(r, "modules");

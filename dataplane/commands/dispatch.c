@@ -3,6 +3,7 @@
 #include "admit.h"
 #include "check.h"
 #include "clock.h"
+#include "families.h"
 #include "metrics.h"
 #include "redact.h"
 #include "session.h"
@@ -213,6 +214,15 @@ void command_call_queued(struct call *c)
     free(keys.allocated);
 }
 
+/* ASKING is for one command, or one transaction. */
+static void asking_end(const struct call *c)
+{
+    struct session *s = c->session;
+    bool was_asking = c->command && c->command->handler == cmd_asking;
+    if (!was_asking && !(s->flags & (SESSION_MULTI | SESSION_PAUSED)))
+        s->flags &= ~(uint32_t)SESSION_ASKING;
+}
+
 void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
                      const struct command_hint *hint)
 {
@@ -225,6 +235,7 @@ void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
         .command = hint ? hint->command : command_lookup(argv[0]),
         .argv = argv,
         .argc = argc,
+        .first_key = hint && hint->has_key ? &hint->key : NULL,
     };
     if (!hint)
         w->tsc = 0;
@@ -239,6 +250,8 @@ void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
             free(keys.allocated);
         }
     }
+    if (likely_false(s->flags & SESSION_ASKING))
+        asking_end(&c);
     if (likely_false(s->flags & (SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT)) &&
         !(s->flags & (SESSION_PAUSED | SESSION_PARKED)))
         session_reply_mode_advance(s);

@@ -21,13 +21,14 @@ void info_server(const struct worker *w, struct text *t)
                 "redis_git_sha1:00000000\r\n"
                 "redis_git_dirty:0\r\n"
                 "redis_build_id:0\r\n"
-                "redis_mode:standalone\r\n"
+                "redis_mode:%s\r\n"
                 "os:%s %s %s\r\n"
                 "arch_bits:%zu\r\n"
                 "monotonic_clock:TSC @ %llu ticks/us\r\n"
                 "multiplexing_api:dpdk\r\n"
                 "atomicvar_api:c11-builtin\r\n",
-                os.sysname, os.release, os.machine, sizeof(void *) * 8,
+                node->cluster != NULL ? "cluster" : "standalone", os.sysname, os.release,
+                os.machine, sizeof(void *) * 8,
                 (unsigned long long)(clock_tsc_hz() / 1000000));
     text_printf(t,
                 "gcc_version:%d.%d.%d\r\n"
@@ -268,7 +269,7 @@ void info_modules(const struct worker *w, struct text *t)
 
 void info_cluster(const struct worker *w, struct text *t)
 {
-    text_printf(t, "cluster_enabled:0\r\n");
+    text_printf(t, "cluster_enabled:%d\r\n", w->node->cluster != NULL);
 }
 
 void info_keyspace(const struct worker *w, struct text *t)

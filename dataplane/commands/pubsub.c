@@ -76,6 +76,7 @@ void cmd_punsubscribe(struct call *c)
 void cmd_publish(struct call *c)
 {
     uint64_t receivers;
+    publish_to_cluster(c->worker, c->argv[1], c->argv[2], false);
     if (!publish(c->session, c->argv[1], c->argv[2], !c->in_exec, &receivers))
         reply_i64(c->reply, (int64_t)receivers);
 }

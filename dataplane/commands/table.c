@@ -46,6 +46,7 @@ static struct command commands[] = {
 #include "list.def"
 #include "set.def"
 #include "transactions.def"
+#include "cluster.def"
 #include "pubsub.def"
 };
 

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include "check.h"
+#include "cluster_mail.h"
 #include "delivery.h"
 #include "session.h"
 #include "subscribe.h"
@@ -112,6 +113,9 @@ static void mail_arrived(struct mail *mail, void *receiver)
 
 bool publish_is_behind(const struct node *node)
 {
+    if (atomic_load_explicit(&node->cluster_in_flight_bytes, memory_order_relaxed) >
+        PUBLISH_IN_FLIGHT_MAX)
+        return true;
     for (unsigned i = 0; i < node->lcore_count; i++) {
         if (atomic_load_explicit(&node->workers[i]->publish_in_flight_bytes, memory_order_relaxed) >
             PUBLISH_IN_FLIGHT_MAX)
@@ -180,4 +184,35 @@ bool publish(struct session *publisher, struct slice channel, struct slice messa
     if (wait)
         wait->receivers = *receivers;
     return wait != NULL;
+}
+
+/* ---- the cluster ---- */
+
+void publish_to_cluster(struct worker *w, struct slice channel, struct slice message, bool sharded)
+{
+    struct node *node = w->node;
+    if (node->cluster != NULL)
+        cluster_publication_post(node->control, node->cluster_publish, channel, message, sharded,
+                                 &node->cluster_in_flight_bytes);
+}
+
+bool publish_from_cluster(struct node *node, struct slice channel, struct slice message)
+{
+    uint64_t lcores;
+    bool all = true;
+    (void)channels_receivers(node->channels, channel, &lcores);
+    for (unsigned i = 0; lcores >> i; i++) {
+        if (!(lcores >> i & 1))
+            continue;
+        struct publish_mail *m = mail_new(NULL, node->workers[i], channel, message);
+        m->mail.run = mail_arrived;
+        if (mail_charge(m)) {
+            mail_discharge(m);
+            free(m);
+            all = false;
+            continue;
+        }
+        mail_post(&m->to->mailbox, &m->mail);
+    }
+    return all;
 }

@@ -261,6 +261,7 @@ void session_reset(struct session *s)
     s->name = NULL;
     s->reply.protocol = 2;
     s->flags &= ~(uint32_t)(SESSION_REPLY_OFF | SESSION_REPLY_SKIP_NEXT | SESSION_NO_EVICT |
+                            SESSION_ASKING | SESSION_READONLY |
                             SESSION_NO_TOUCH);
 }
 

@@ -34,6 +34,8 @@ enum session_flags {
     SESSION_EOF = 1 << 14,
     SESSION_NO_TOUCH = 1 << 15,
     SESSION_BUSY = 1 << 16, /* a command of it has begun and goes on in pieces: not freed before */
+    SESSION_ASKING = 1 << 17,   /* ASKING was the last command, or came before MULTI */
+    SESSION_READONLY = 1 << 18, /* READONLY: reads of our primary's slots are served here */
 };
 
 struct session {

@@ -41,5 +41,10 @@ size_t subscriptions_mem_bytes(const struct session *s);
  * replies it. */
 bool publish(struct session *publisher, struct slice channel, struct slice message, bool may_park,
              uint64_t *receivers);
-/* Some lcore has more to deliver than the bound. Any lcore. */
+/* To the other nodes of the cluster, where there is one. Not counted among the receivers. */
+void publish_to_cluster(struct worker *w, struct slice channel, struct slice message, bool sharded);
+/* What another node published, to all subscribers here. Control thread, an online reader. False:
+ * some lcore has more to deliver than the bound; it got nothing. */
+bool publish_from_cluster(struct node *node, struct slice channel, struct slice message);
+/* Some lcore, or the way to the other nodes, has more to deliver than the bound. Any lcore. */
 bool publish_is_behind(const struct node *node);

@@ -12,6 +12,7 @@
 #include "rng.h"
 
 struct channels;
+struct cluster_shared;
 struct command_stats;
 struct error_counts;
 struct pubsub;
@@ -41,6 +42,10 @@ struct node {
     struct channels *channels; /* who listens where: session/channels.h */
     struct slowlog *slowlog;
     struct latency *latency;
+    /* A client's PUBLISH for the other nodes; runs on the control thread; set with cluster. */
+    void (*cluster_publish)(struct mail *mail, void *control);
+    _Atomic(size_t) cluster_in_flight_bytes; /* of such mail */
+    struct cluster_shared *cluster; /* common/cluster_view.h; NULL: cluster-enabled no */
     /* Rendered by main: what INFO says of ports, EAL and the network stack; appends to out. */
     void (*info_network)(struct node *node, char **text, size_t *len);
 };
