@@ -152,11 +152,13 @@ static void test_what_stock_nodes_leave(void **state)
     nodes_conf_free(conf);
 }
 
-/* Row 66 and its neighbours. */
-static void test_refused(void **state)
-{
+/* ---- row 66 and its neighbours ---- */
+
 #define MYSELF(address, flags, rest) A " " address " " flags " " rest "\n" VARS "\n"
 #define GOOD "1.2.3.4:1@2"
+
+static void test_nodes_refused(void **state)
+{
     expect_refused("", "line 0: the file ends without vars currentEpoch and lastVoteEpoch");
     expect_refused("\n", "line 1: the file ends without vars currentEpoch and lastVoteEpoch");
     expect_refused(VARS "\n", "line 1: no node before it is myself");
@@ -211,6 +213,10 @@ static void test_refused(void **state)
                    "line 1: the link is connected or disconnected");
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0"),
                    "line 1: a node's line has eight words or more");
+}
+
+static void test_slots_refused(void **state)
+{
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected -1"),
                    "line 1: a slot is out of range");
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected 16384"),
@@ -228,6 +234,10 @@ static void test_refused(void **state)
     expect_refused(LINE_A "\n" LINE_B "\n" C " " GOOD " slave " B " 0 0 0 connected 16000\n" VARS
                           "\n",
                    "line 3: a replica owns slots");
+}
+
+static void test_moves_refused(void **state)
+{
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected [5-" B "]"),
                    "line 1: a moving slot is [slot->-id] or [slot-<-id]");
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected ["),
@@ -380,7 +390,9 @@ int main(void)
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_ours_with_checksum),
         cmocka_unit_test(test_what_stock_nodes_leave),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_nodes_refused),
+        cmocka_unit_test(test_slots_refused),
+        cmocka_unit_test(test_moves_refused),
         cmocka_unit_test(test_vars_refused),
         cmocka_unit_test(test_wrong_shard_refused),
         cmocka_unit_test(test_nul_refused),

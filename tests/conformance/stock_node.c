@@ -17,6 +17,11 @@
 #define TRY_US 20000
 #define REPLY_MAX (1 << 20)
 
+bool stock_node_available(void)
+{
+    return system("command -v redis-server >/dev/null") == 0;
+}
+
 static bool port_is_free(unsigned port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET,

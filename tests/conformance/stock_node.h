@@ -11,6 +11,8 @@ struct stock_node {
     char id[41];
 };
 
+/* redis-server is installed. */
+bool stock_node_available(void);
 /* A port of the loopback such that it and the one 10000 above are free. */
 uint16_t stock_port_find(void);
 /* A port and a folder of its own. */
