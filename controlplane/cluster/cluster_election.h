@@ -48,16 +48,16 @@ struct election_vote {
 /* Of this node. */
 struct election {
     enum election_state state;
-    uint64_t down_us;       /* our primary is PFAIL or FAIL since; 0: it is not */
-    uint64_t waiting_us;    /* WAITING since */
-    uint64_t ready_us;      /* siblings' offsets are known, or no longer waited for; 0: not yet */
-    uint64_t sibling_us;    /* a sibling that is not behind us asked for votes; 0: none */
-    uint64_t start_us;      /* WAITING: by rank, as of the last look */
-    const char *obstacle;   /* why we do not stand, as it was logged last; NULL: we do */
-    bool forced;            /* ASKING: by command; the primary need not be FAIL */
-    bool rival;             /* ASKING: another node asked in the same epoch */
-    uint64_t epoch;         /* ASKING: of this election */
-    uint64_t claim_epoch;   /* the config epoch that the request shows */
+    uint64_t down_us;     /* our primary is PFAIL or FAIL since; 0: it is not */
+    uint64_t waiting_us;  /* WAITING since */
+    uint64_t ready_us;    /* siblings' offsets are known, or no longer waited for; 0: not yet */
+    uint64_t sibling_us;  /* a sibling that is not behind us asked for votes; 0: none */
+    uint64_t start_us;    /* WAITING: by rank, as of the last look */
+    const char *obstacle; /* why we do not stand, as it was logged last; NULL: we do */
+    bool forced;          /* ASKING: by command; the primary need not be FAIL */
+    bool rival;           /* ASKING: another node asked in the same epoch */
+    uint64_t epoch;       /* ASKING: of this election */
+    uint64_t claim_epoch; /* the config epoch that the request shows */
     uint64_t asked_us, repeat_us;
     struct cluster_frame *request;
     /* nodes.conf has this as currentEpoch while it is the greater one: once its ticket is durable,
@@ -80,10 +80,10 @@ struct election {
 
 /* What is kept of each other node. */
 struct election_node {
-    uint64_t voted_us;    /* of a primary: when we last voted for one of its replicas */
-    uint64_t acked_epoch; /* its last vote for us */
-    uint64_t epoch;       /* currentEpoch of its last header */
-    uint64_t orphaned_us; /* a primary with slots, all of whose replicas are gone, since */
+    uint64_t voted_us;         /* of a primary: when we last voted for one of its replicas */
+    uint64_t acked_epoch;      /* its last vote for us */
+    uint64_t epoch;            /* currentEpoch of its last header */
+    uint64_t orphaned_us;      /* a primary with slots, all of whose replicas are gone, since */
     uint32_t working_replicas; /* not FAIL; as of the last replicas_count() */
 };
 
