@@ -284,3 +284,13 @@ void outbuf_drop(struct outbuf *out, size_t len)
     if (out->head_skip == out->head->len && block_is_ref(out->head))
         ref_release(out->head);
 }
+
+size_t outbuf_take(struct outbuf *out, uint8_t *dst, size_t max)
+{
+    struct outbuf_cursor cursor;
+    size_t len = out->len < max ? out->len : max;
+    outbuf_cursor_reset(out, &cursor);
+    outbuf_copy(out, &cursor, dst, len);
+    outbuf_drop(out, len);
+    return len;
+}

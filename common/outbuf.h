@@ -105,6 +105,10 @@ void outbuf_truncate(struct outbuf *out, size_t len);
 void outbuf_cursor_reset(const struct outbuf *out, struct outbuf_cursor *cursor);
 /* Copies len bytes from the cursor and advances it. The bytes must be there. */
 void outbuf_copy(const struct outbuf *out, struct outbuf_cursor *cursor, uint8_t *dst, size_t len);
+/* Moves at most max bytes from the front to dst; how many. For a queue without a transport's
+ * cursor.
+ */
+size_t outbuf_take(struct outbuf *out, uint8_t *dst, size_t max);
 /* The contiguous bytes at the cursor (empty at the end), without advancing. */
 struct slice outbuf_peek(const struct outbuf *out, const struct outbuf_cursor *cursor);
 /* Sets a cursor to an offset from the front: walks, for retransmissions. offset <= len. */

@@ -354,6 +354,22 @@ static void test_splice_moves_bytes_in_place(void **state)
     assert_int_equal(out.mem_bytes, 0);
 }
 
+static void test_take_moves_bytes_out(void **state)
+{
+    struct outbuf out;
+    uint8_t got[20000];
+    outbuf_init(&out);
+    assert_int_equal(outbuf_take(&out, got, sizeof(got)), 0);
+    for (int i = 0; i < 3000; i++)
+        outbuf_append(&out, "0123456789", 10);
+    assert_int_equal(outbuf_take(&out, got, 15), 15);
+    assert_memory_equal(got, "012345678901234", 15);
+    assert_int_equal(outbuf_take(&out, got, sizeof(got)), sizeof(got));
+    assert_memory_equal(got, "56789012", 8);
+    assert_int_equal(outbuf_take(&out, got, sizeof(got)), 30000 - 15 - sizeof(got));
+    assert_int_equal(out.mem_bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_reference_is_released_once),
         cmocka_unit_test(test_cursor_at_the_front_stays_valid),
         cmocka_unit_test(test_splice_moves_bytes_in_place),
+        cmocka_unit_test(test_take_moves_bytes_out),
         cmocka_unit_test(test_random_operations_equal_the_model),
     };
     return cmocka_run_group_tests_name("outbuf", tests, NULL, NULL);

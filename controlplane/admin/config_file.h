@@ -43,6 +43,6 @@ char *config_file_read(const char *path, size_t *len);
 
 /* Takes the next line off the front of text, without its end and the blanks around it. */
 struct slice config_line_take(struct slice *text);
-/* Splits a line; the words point into storage, which is as large as the line. Their number, -1:
- * unbalanced quotes, or more than max. Pure. */
+/* Splits a line; the words point into it, or into storage, which is as large as the line. Their
+ * number, -1: unbalanced quotes, or more than max. Pure. */
 int config_line_split(struct slice line, uint8_t *storage, struct slice *words, int max);

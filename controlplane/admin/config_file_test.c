@@ -75,6 +75,7 @@ static void test_words(void **state)
     expect_words("a back\\slash", "a|back\\slash|");
     expect_words("a \"b", NULL);
     expect_words("a 'b", NULL);
+    expect_words("a \"b\"\vc", "a|b|c|"); /* a closing quote ends its word */
     expect_words("a \"b\"c", NULL);
     expect_words("a 'b'c", NULL);
     expect_words("a \"b\\\"", NULL);

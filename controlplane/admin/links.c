@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "check.h"
+#include "inbuf.h"
 #include "log.h"
 
 struct link_listener {
@@ -22,8 +23,8 @@ struct control_link {
     struct control_link *next, *prev; /* all */
     struct link_listener *listener;   /* an offer that nobody has taken yet */
     unsigned lcore;
-    size_t in_pos; /* bytes of in that are consumed */
-    bool in_is_here, out_is_here;
+    struct inbuf in;
+    bool out_is_here;
     bool closed;     /* the user is gone, or has none yet */
     bool end_posted; /* nothing is posted any more */
     uint64_t deadline_us;
@@ -123,18 +124,14 @@ static void out_send(struct control_link *k)
     struct link_buffer *buffer = &k->link->out;
     if (!k->out_is_here || out->len == 0 || k->end_posted)
         return;
-    struct outbuf_cursor cursor;
-    outbuf_cursor_reset(out, &cursor);
-    buffer->len = out->len < sizeof(buffer->data) ? out->len : sizeof(buffer->data);
-    outbuf_copy(out, &cursor, buffer->data, buffer->len);
-    outbuf_drop(out, buffer->len);
+    buffer->len = outbuf_take(out, buffer->data, sizeof(buffer->data));
     k->out_is_here = false;
     link_mail_post_lcore(&buffer->mail);
 }
 
 static void in_return(struct control_link *k)
 {
-    k->in_is_here = false;
+    inbuf_return(&k->in);
     if (!k->end_posted)
         link_mail_post_lcore(&k->link->in.mail);
 }
@@ -157,18 +154,13 @@ static void on_kick(struct stream *s)
 static struct slice on_peek(struct stream *s)
 {
     struct control_link *k = link_of(s);
-    if (!k->in_is_here)
-        return slice_from(NULL, 0);
-    return slice_from(k->link->in.data + k->in_pos, k->link->in.len - k->in_pos);
+    return k->in.left;
 }
 
 static void on_consume(struct stream *s, size_t len)
 {
     struct control_link *k = link_of(s);
-    CHECK(k->in_is_here);
-    CHECK(len <= k->link->in.len - k->in_pos);
-    k->in_pos += len;
-    if (k->in_pos == k->link->in.len)
+    if (inbuf_consume(&k->in, len))
         in_return(k);
 }
 
@@ -177,7 +169,7 @@ static void on_close(struct stream *s)
     struct control_link *k = link_of(s);
     CHECK(!k->closed);
     k->closed = true;
-    if (k->in_is_here)
+    if (inbuf_is_here(&k->in))
         in_return(k);
     k->deadline_us = k->links->now_us + LINK_LINGER_US;
     closed_step(k);
@@ -343,8 +335,7 @@ static void mail_in(struct control_link *k)
         in_return(k);
         return;
     }
-    k->in_is_here = true;
-    k->in_pos = 0;
+    inbuf_receive(&k->in, k->link->in.data, k->link->in.len);
     k->stream.user_ops->readable(&k->stream);
 }
 

@@ -6,7 +6,7 @@
 #include "stats.h"
 
 /* A piece: so many lines, or so many commands without one. */
-#define LINES_PER_PIECE 8
+#define LINES_PER_PIECE 4
 #define COMMANDS_PER_PIECE 64
 
 /* write: true when the command has a line. */

@@ -167,7 +167,7 @@ static void histogram_reply(struct reply *r, const struct latency_summary *s)
 }
 
 /* All commands, or those asked for, in pieces: each of up to a hundred has thousands of buckets. */
-#define HISTOGRAMS_PER_STEP 8
+#define HISTOGRAMS_PER_STEP 4
 
 struct histograms_job {
     struct job job;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "check.h"
 #include "numbers.h"
-#include "parse_inline.h"
+#include "words.h"
 
 enum { PHASE_START, PHASE_ARRAY, PHASE_BULKS, PHASE_INLINE };
 
@@ -302,10 +302,10 @@ static void split_overflow(struct sink *s)
 static enum resp_result split_inline(struct sink *s, struct slice line)
 {
     struct resp_parser *p = s->p;
-    struct inline_split split = {.line = line};
-    enum inline_result r;
+    struct words split = {.line = line};
+    enum words_result r;
     struct slice arg;
-    while ((r = inline_split_next(&split, &arg)) == INLINE_ARG) {
+    while ((r = words_next(&split, &arg)) == WORDS_ONE) {
         if (!p->table_busy && p->argc == s->room_size)
             split_overflow(s);
         if (p->table_busy)
@@ -314,7 +314,7 @@ static enum resp_result split_inline(struct sink *s, struct slice line)
             s->room[p->argc++] = arg;
     }
     p->unquoted = split.unquoted;
-    if (r == INLINE_UNBALANCED)
+    if (r == WORDS_UNBALANCED)
         return invalid(s, "unbalanced quotes in request");
     s->out->argc = p->argc;
     s->out->argv = p->table_busy ? &p->table[0].slice : s->room;

@@ -33,12 +33,8 @@ static void publication_render(struct publication *pub, uint8_t protocol)
     reply_bulk(&r, pub->message);
     uint8_t *bytes = malloc(out.len);
     CHECK(bytes);
-    struct outbuf_cursor cursor;
-    outbuf_cursor_reset(&out, &cursor);
-    outbuf_copy(&out, &cursor, bytes, out.len);
     pub->rendered[protocol - 2] = bytes;
-    pub->rendered_len[protocol - 2] = out.len;
-    outbuf_clear(&out);
+    pub->rendered_len[protocol - 2] = outbuf_take(&out, bytes, out.len);
 }
 
 /* CLIENT REPLY OFF does not silence messages. */

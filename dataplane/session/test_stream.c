@@ -155,11 +155,8 @@ char *test_stream_take(struct test_stream *t, size_t *len)
     size_t n = out->len;
     char *text = malloc(n + 1);
     CHECK(text);
-    struct outbuf_cursor cursor;
-    outbuf_cursor_reset(out, &cursor);
-    outbuf_copy(out, &cursor, (uint8_t *)text, n);
+    outbuf_take(out, (uint8_t *)text, n);
     text[n] = '\0';
-    outbuf_drop(out, n);
     if (!is_over(t))
         t->stream.user_ops->drained(&t->stream);
     if (len)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "check.h"
+#include "inbuf.h"
 #include "session.h"
 
 struct unix_stream {
@@ -9,8 +10,7 @@ struct unix_stream {
     struct worker *worker;
     struct unix_link *link;
     struct unix_stream *next, *prev; /* all of the worker */
-    size_t in_pos;                   /* bytes of in that are consumed */
-    bool in_is_here;
+    struct inbuf in;
     bool out_is_here;
     bool closed;       /* the user is gone; what is queued still goes out */
     bool closing_sent; /* control knows */
@@ -54,18 +54,14 @@ static void out_send(struct unix_stream *u)
     struct unix_buffer *buffer = &u->link->out;
     if (!u->out_is_here || out->len == 0)
         return;
-    struct outbuf_cursor cursor;
-    outbuf_cursor_reset(out, &cursor);
-    buffer->len = out->len < sizeof(buffer->data) ? out->len : sizeof(buffer->data);
-    outbuf_copy(out, &cursor, buffer->data, buffer->len);
-    outbuf_drop(out, buffer->len);
+    buffer->len = outbuf_take(out, buffer->data, sizeof(buffer->data));
     u->out_is_here = false;
     unix_mail_post_control(&buffer->mail);
 }
 
 static void in_return(struct unix_stream *u)
 {
-    u->in_is_here = false;
+    inbuf_return(&u->in);
     unix_mail_post_control(&u->link->in.mail);
 }
 
@@ -91,18 +87,13 @@ static void on_kick(struct stream *s)
 static struct slice on_peek(struct stream *s)
 {
     struct unix_stream *u = stream_of(s);
-    if (!u->in_is_here)
-        return slice_from(NULL, 0);
-    return slice_from(u->link->in.data + u->in_pos, u->link->in.len - u->in_pos);
+    return u->in.left;
 }
 
 static void on_consume(struct stream *s, size_t len)
 {
     struct unix_stream *u = stream_of(s);
-    CHECK(u->in_is_here);
-    CHECK(len <= u->link->in.len - u->in_pos);
-    u->in_pos += len;
-    if (u->in_pos == u->link->in.len)
+    if (inbuf_consume(&u->in, len))
         in_return(u);
 }
 
@@ -169,8 +160,7 @@ static void mail_in(struct unix_stream *u)
         in_return(u);
         u->stream.user_ops->eof(&u->stream);
     } else {
-        u->in_is_here = true;
-        u->in_pos = 0;
+        inbuf_receive(&u->in, u->link->in.data, u->link->in.len);
         u->stream.user_ops->readable(&u->stream);
     }
 }

@@ -1,4 +1,4 @@
-#include "parse_inline.h"
+#include "words.h"
 #include <stdlib.h>
 #include "check.h"
 
@@ -7,8 +7,8 @@ static bool is_space(uint8_t c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* What ends an argument outside quotes; \v and \f do not. */
-static bool ends_arg(uint8_t c)
+/* What ends a word outside quotes; \v and \f do not. */
+static bool ends_word(uint8_t c)
 {
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
@@ -58,7 +58,7 @@ static size_t quoted_char(struct slice line, size_t at, uint8_t *out)
 
 /* Copies the quoted run whose opening quote is at line[at]; returns the index behind the closing
  * quote, 0 when there is none or something follows it. */
-static size_t quoted_run(struct inline_split *s, size_t at)
+static size_t quoted_run(struct words *s, size_t at)
 {
     uint8_t quote = s->line.data[at++];
     while (at < s->line.len) {
@@ -82,9 +82,8 @@ static size_t quoted_run(struct inline_split *s, size_t at)
     return 0;
 }
 
-/* The argument at line[start] has a quote at line[at]: its bytes are copied from here on. */
-static enum inline_result split_quoted(struct inline_split *s, size_t start, size_t at,
-                                       struct slice *arg)
+/* The word at line[start] has a quote at line[at]: its bytes are copied from here on. */
+static enum words_result word_quoted(struct words *s, size_t start, size_t at, struct slice *word)
 {
     if (!s->unquoted) {
         s->unquoted_size = s->line.len;
@@ -94,36 +93,36 @@ static enum inline_result split_quoted(struct inline_split *s, size_t start, siz
     uint8_t *first = s->unquoted + s->unquoted_len;
     memcpy(first, s->line.data + start, at - start);
     s->unquoted_len += at - start;
-    while (at < s->line.len && !ends_arg(s->line.data[at])) {
+    while (at < s->line.len && !ends_word(s->line.data[at])) {
         uint8_t c = s->line.data[at];
         if (c == '"' || c == '\'') {
             at = quoted_run(s, at);
             if (at == 0)
-                return INLINE_UNBALANCED;
+                return WORDS_UNBALANCED;
             break;
         }
         s->unquoted[s->unquoted_len++] = c;
         at++;
     }
-    *arg = slice_from(first, (size_t)(s->unquoted + s->unquoted_len - first));
+    *word = slice_from(first, (size_t)(s->unquoted + s->unquoted_len - first));
     s->line = slice_from(s->line.data + at, s->line.len - at);
-    return INLINE_ARG;
+    return WORDS_ONE;
 }
 
-enum inline_result inline_split_next(struct inline_split *s, struct slice *arg)
+enum words_result words_next(struct words *s, struct slice *word)
 {
     size_t at = 0;
     while (at < s->line.len && is_space(s->line.data[at]))
         at++;
     if (at == s->line.len)
-        return INLINE_END;
+        return WORDS_END;
     size_t start = at;
-    while (at < s->line.len && !ends_arg(s->line.data[at])) {
+    while (at < s->line.len && !ends_word(s->line.data[at])) {
         if (s->line.data[at] == '"' || s->line.data[at] == '\'')
-            return split_quoted(s, start, at, arg);
+            return word_quoted(s, start, at, word);
         at++;
     }
-    *arg = slice_from(s->line.data + start, at - start);
+    *word = slice_from(s->line.data + start, at - start);
     s->line = slice_from(s->line.data + at, s->line.len - at);
-    return INLINE_ARG;
+    return WORDS_ONE;
 }
