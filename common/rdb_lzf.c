@@ -73,16 +73,17 @@ static bool token_next(struct rdb_unlzf *u, struct slice *in)
 /* A reference may overlap what it produces: then it repeats it. */
 static void copy_back(uint8_t *to, size_t distance, size_t len)
 {
+    const uint8_t *from = to - distance;
     if (distance >= len) {
-        memcpy(to, to - distance, len);
+        memcpy(to, from, len);
         return;
     }
     if (distance == 1) {
-        memset(to, to[-1], len);
+        memset(to, *from, len);
         return;
     }
     for (size_t i = 0; i < len; i++)
-        to[i] = to[i - distance];
+        to[i] = from[i];
 }
 
 bool rdb_unlzf(struct rdb_unlzf *u, struct slice *in, uint8_t *out, size_t size, size_t *filled)
