@@ -32,3 +32,15 @@ static void status(void *arg, struct capture_status *out)
 }
 
 const struct capture_ops machine_capture_ops = {.start = start, .stop = stop, .status = status};
+
+void machine_capture_stop(struct machine *m)
+{
+    capturer_stop(m->capturer);
+}
+
+bool machine_capture_stopped(const struct machine *m)
+{
+    struct capture_status now;
+    capturer_status(m->capturer, &now);
+    return !capture_active(now.state);
+}

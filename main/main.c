@@ -128,12 +128,13 @@ static void on_stopping(void *arg, const char *why)
         log_warning("Received %s scheduling shutdown...", why);
     for (unsigned i = 0; i < run->machine->lcore_count; i++)
         lcore_stop(run->machine->lcores[i]);
+    machine_capture_stop(run->machine);
 }
 
 static bool on_stopped(void *arg)
 {
     struct run *run = arg;
-    bool stopped = true;
+    bool stopped = machine_capture_stopped(run->machine);
     for (unsigned i = 0; i < run->machine->lcore_count; i++)
         stopped &= atomic_load_explicit(&run->machine->lcores[i]->stopped, memory_order_acquire);
     return stopped;
@@ -198,8 +199,8 @@ static int machine_run(struct machine *m, struct control *control, struct run *r
         machine_halt(m);
         return EXIT_SUCCESS;
     }
-    /* Nothing may be freed under an lcore that still runs. */
-    log_warning("An lcore did not end in time, leaving without it");
+    /* Nothing may be freed under a thread that still runs. */
+    log_warning("An lcore, or the disk of a packet capture, did not end in time: leaving without");
     process_pidfile_remove();
     log_close();
     _exit(EXIT_FAILURE);

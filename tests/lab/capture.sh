@@ -6,13 +6,17 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 export SLOTWIRE_LAB=test-capture-$$
 dir=/tmp/slotwire-$SLOTWIRE_LAB/node-1
 small=/tmp/slotwire-$SLOTWIRE_LAB-small
+stuck=/tmp/slotwire-$SLOTWIRE_LAB-stuck
 export SLOTWIRE_EXTRA="enable-protected-configs yes"
 lab() { "$root/scripts/lab" "$@"; }
 finish() {
   local code=$?
+  if mountpoint -q "$stuck"; then fsfreeze -u "$stuck" 2> /dev/null || true; fi
   lab down
-  if mountpoint -q "$small"; then umount "$small"; fi
-  rm -rf "$small"
+  for dir in "$small" "$stuck"; do
+    if mountpoint -q "$dir"; then umount "$dir"; fi
+  done
+  rm -rf "$small" "$stuck" "$stuck.img"
   exit $code
 }
 trap finish EXIT
@@ -40,6 +44,10 @@ await() { # FIELD WANTED
 # Before the node starts: its mounts are a copy.
 mkdir -p "$small"
 mount -t tmpfs -o size=64k none "$small"
+mkdir -p "$stuck"
+truncate -s 16M "$stuck.img"
+mkfs.ext4 -q "$stuck.img"
+mount -o loop "$stuck.img" "$stuck"
 lab up 1 standalone
 expect none field state
 
@@ -89,6 +97,23 @@ lab exec timeout 60 redis-benchmark -h 10.77.0.1 -q -n 2000 -t set -d 500 > /dev
 await end "write error"
 expect "No space left on device" field error
 read_file "$small/full.pcapng" "$(field packets)" --any || fail "the file is not whole"
+expect OK cli config set dir "$dir"
+
+echo "a disk that does not answer: the capture loses packets, clients notice nothing"
+expect OK cli config set dir "$stuck"
+cli capture start file stuck.pcapng > /dev/null
+fsfreeze -f "$stuck"
+lab exec timeout 60 redis-benchmark -h 10.77.0.1 -q -n 3000 -c 20 -t set,get > /dev/null
+expect running field state
+expect PONG cli ping
+cli capture stop > "$dir/stop" &
+stop=$!
+expect PONG cli ping
+fsfreeze -u "$stuck"
+wait $stop
+[ "$(field dropped)" -gt 0 ] || fail "nothing was dropped"
+expect ended field state
+read_file "$stuck/stuck.pcapng" "$(field packets)" --any || fail "the file is not whole"
 expect OK cli config set dir "$dir"
 
 echo "the end of the node ends a capture in order"
