@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,12 +38,18 @@ static const char *tun_open_fault(int error)
 static bool tap_in_use(const char *name)
 {
     struct ifreq request = {0};
+    struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
     memcpy(request.ifr_name, name, IFNAMSIZ);
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool known = fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+    bool used = known && (request.ifr_flags & IFF_RUNNING) != 0;
+    /* That flag follows the carrier by up to a second. */
+    request.ifr_data = (char *)&link;
+    if (used && ioctl(fd, SIOCETHTOOL, &request) == 0)
+        used = link.data != 0;
     if (fd >= 0)
         close(fd);
-    return known && (request.ifr_flags & IFF_RUNNING) != 0;
+    return used;
 }
 
 /* Makes the interface for a moment, as the driver will. */

@@ -204,10 +204,12 @@ static void test_memif(void **state)
     snprintf(nic[1], sizeof(nic[1]), "memif:%s/m.sock", folder);
     for (int i = 0; i < 2; i++)
         port[i] = port_new(nic[i], 1500);
-    for (int i = 0; i < WAIT_MS && !port_queue_get(port[0], 0)->link_up; i++) {
+    bool linked = false;
+    for (int i = 0; i < WAIT_MS && !linked; i++) {
         usleep(1000);
         port_poll(port[0]);
         port_poll(port[1]);
+        linked = port_queue_get(port[0], 0)->link_up && port_queue_get(port[1], 0)->link_up;
     }
     for (int from = 0; from < 2; from++) {
         struct port_queue *q = port_queue_get(port[from], 0);
