@@ -161,7 +161,6 @@ static bool setslot_assign(struct cluster *c, const struct cluster_admin *admin,
         cluster_slot_set_importing(c, slot, NULL);
         if (cluster_epoch_bump(c))
             cluster_log(c, LOG_LEVEL_WARNING, "configEpoch updated after importing slot %u", slot);
-        c->broadcast_want = true;
     }
     return true;
 }
