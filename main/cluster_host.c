@@ -55,3 +55,11 @@ struct cluster_host cluster_host_make(struct cluster_seat *seat)
                                  .deliver = deliver,
                                  .fatal = fatal};
 }
+
+void cluster_seat_connect(struct cluster_seat *seat, struct control *control)
+{
+    seat->control = control;
+    seat->machine->bus_port = control_bus_port(control);
+    for (unsigned i = 0; i < LCORES_MAX; i++)
+        seat->machine->bus_paths[i] = control_bus_path(control, i);
+}

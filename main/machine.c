@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "allocator.h"
+#include "bus_codec.h"
 #include "capturer.h"
 #include "clock.h"
 #include "command.h"
@@ -105,6 +106,9 @@ static struct lcore_config machine_lcore_config(struct machine *m, unsigned id,
                 .lcore = (uint16_t)id,
                 .steering = &m->steering},
         .tcp_port = (uint16_t)c->port,
+        .bus_path = m->bus_paths[id],
+        .bus_port = m->bus_port,
+        .bus_publish_max = BUS_PUBLISH_MAX,
     };
     memcpy(l.net.mac, port_info_get(m->port)->mac, 6);
     random_secret(&l.net.seed, sizeof(l.net.seed));

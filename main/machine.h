@@ -18,6 +18,8 @@ struct machine {
     struct capturer *capturer;
     struct flow_steering steering;
     struct keyspace *keyspace;
+    struct bus_path *bus_paths[LCORES_MAX]; /* set before it is built; NULL: no cluster */
+    uint16_t bus_port;
     struct lcore *lcores[LCORES_MAX];
     unsigned lcore_count;
     bool heart_stopped[LCORES_MAX]; /* told already */

@@ -234,7 +234,7 @@ static int node_run(const char *config_path, struct config_trace *trace)
     struct control *control = control_new(&options, err);
     if (control == NULL)
         return fail_placed(trace, err);
-    seat.control = control;
+    cluster_seat_connect(&seat, control);
     machine_name_files(&machine, config_path);
     int status = EXIT_FAILURE;
     if (start_guard_begin(on_left, NULL, err, sizeof(err)) &&

@@ -109,11 +109,10 @@ static void act(struct cluster_shell *s, struct cluster_action *a, uint64_t now_
 {
     switch (a->kind) {
     case CLUSTER_ACTION_SEND:
-        bus_port_send(s->port, a->send.link, slice_from(a->send.frame->bytes, a->send.frame->len));
+        bus_port_send(s->port, a->send.link, a->send.frame);
         return;
     case CLUSTER_ACTION_OPEN:
-        bus_port_open(s->port, a->open.link, a->open.ip, a->open.cport,
-                      (uint64_t)s->settings.node_timeout_ms * 1000);
+        bus_port_open(s->port, a->open.link, a->open.ip, a->open.cport);
         return;
     case CLUSTER_ACTION_CLOSE:
         bus_port_close(s->port, a->open.link);
@@ -159,7 +158,8 @@ static void act(struct cluster_shell *s, struct cluster_action *a, uint64_t now_
 static void step(struct cluster_shell *s, struct cluster_event *event)
 {
     uint64_t now_us = clock_now_us();
-    event->now_us = now_us;
+    if (event->now_us == 0)
+        event->now_us = now_us;
     event->wall_ms = (uint64_t)clock_wall_refresh_ms();
     CHECK(!s->stepping);
     s->stepping = true;
@@ -193,11 +193,18 @@ static void on_down(void *arg, cluster_link_id id)
     step(arg, &event);
 }
 
-static void on_frame(void *arg, cluster_link_id id, const struct bus_message *message)
+static bool on_frame(void *arg, cluster_link_id id, const struct bus_frame *frame)
 {
-    struct cluster_event event = {.kind = CLUSTER_EVENT_FRAME,
-                                  .frame = {.link = id, .message = message}};
-    step(arg, &event);
+    struct cluster_shell *s = arg;
+    struct cluster_event event = {
+        .kind = CLUSTER_EVENT_FRAME,
+        .now_us = frame->arrived_us,
+        .frame = {.link = id, .message = &frame->message, .answered = frame->answered}};
+    step(s, &event);
+    struct cluster_peer peer;
+    const uint8_t *sender = frame->message.header.sender;
+    return sender == NULL || (cluster_peer_get(s->cluster, (const char *)sender, &peer) &&
+                              !(peer.flags & BUS_NODE_HANDSHAKE));
 }
 
 static const struct bus_port_user bus_user = {on_up, on_failed, on_down, on_frame};
@@ -377,7 +384,7 @@ static bool shell_build(struct cluster_shell *s, char err[CLUSTER_SHELL_ERROR_SI
 }
 
 struct cluster_shell *cluster_shell_new(const struct cluster_host *host, struct mailbox *control,
-                                        struct links *links, char err[CLUSTER_SHELL_ERROR_SIZE])
+                                        char err[CLUSTER_SHELL_ERROR_SIZE])
 {
     struct cluster_shell *s = calloc(1, sizeof(*s));
     CHECK(s);
@@ -385,7 +392,7 @@ struct cluster_shell *cluster_shell_new(const struct cluster_host *host, struct 
     s->control = control;
     s->retired_end = &s->retired;
     cluster_actions_init(&s->actions);
-    s->port = bus_port_new(links, &bus_user, s);
+    s->port = bus_port_new(control, &bus_user, s);
     if (shell_build(s, err))
         return s;
     cluster_shell_stop(s);
@@ -393,17 +400,25 @@ struct cluster_shell *cluster_shell_new(const struct cluster_host *host, struct 
     return NULL;
 }
 
-void cluster_shell_start(struct cluster_shell *s, uint64_t now_us)
+struct bus_path *cluster_shell_path(struct cluster_shell *s, unsigned lcore)
 {
-    bus_port_listen(s->port, s->settings.cport);
+    return bus_port_path(s->port, lcore);
+}
+
+uint16_t cluster_shell_bus_port(const struct cluster_shell *s)
+{
+    return s->settings.cport;
+}
+
+void cluster_shell_start(struct cluster_shell *s, unsigned lcore_count, uint64_t now_us)
+{
+    bus_port_start(s->port, lcore_count);
     cluster_shell_round(s, now_us);
 }
 
 void cluster_shell_stop(struct cluster_shell *s)
 {
-    if (s->port != NULL)
-        bus_port_free(s->port);
-    s->port = NULL;
+    bus_port_stop(s->port);
     if (s->writer != NULL)
         nodes_writer_stop(s->writer);
     struct admin_request *request;
@@ -429,6 +444,7 @@ static bool writer_ended(struct cluster_shell *s)
 void cluster_shell_free(struct cluster_shell *s)
 {
     bool ended = s->writer == NULL || writer_ended(s);
+    bus_port_free(s->port);
     if (s->file != NULL && ended)
         nodes_file_close(s->file);
     while (s->retired != NULL) {

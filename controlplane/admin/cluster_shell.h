@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "admin_mail.h"
+#include "bus_mail.h"
 #include "cluster.h"
-#include "links.h"
 #include "mailbox.h"
 
 struct cluster_shell;
@@ -34,9 +34,12 @@ struct cluster_host {
 /* Reads and locks cluster-config-file; the published configuration says the rest. NULL: err says
  * why. The host is copied. */
 struct cluster_shell *cluster_shell_new(const struct cluster_host *host, struct mailbox *control,
-                                        struct links *links, char err[CLUSTER_SHELL_ERROR_SIZE]);
-/* After links_start(): the bus listens, the state takes its first step. */
-void cluster_shell_start(struct cluster_shell *s, uint64_t now_us);
+                                        char err[CLUSTER_SHELL_ERROR_SIZE]);
+/* For the lcores: their ways to here, and the port of the bus. */
+struct bus_path *cluster_shell_path(struct cluster_shell *s, unsigned lcore);
+uint16_t cluster_shell_bus_port(const struct cluster_shell *s);
+/* The lcores run; the state takes its first step. */
+void cluster_shell_start(struct cluster_shell *s, unsigned lcore_count, uint64_t now_us);
 /* Each round of the control thread, after its mail. */
 void cluster_shell_round(struct cluster_shell *s, uint64_t now_us);
 /* When the next round is wanted. */
@@ -46,8 +49,8 @@ enum admin_outcome cluster_shell_serve(struct cluster_shell *s, struct admin_req
 /* A client's message, for the other nodes. */
 void cluster_shell_publish(struct cluster_shell *s, struct slice channel, struct slice message,
                            bool sharded);
-/* The node ends: no event any more, links are cut, the disk gets its last text. Requests that wait
- * are dropped. Before links_free(); lcores read what is published until they have ended. */
+/* The node ends: no event any more, links are reset, the disk gets its last text. Requests that wait
+ * are dropped. Lcores read what is published until they have ended. */
 void cluster_shell_stop(struct cluster_shell *s);
 /* No lcore runs any more. */
 void cluster_shell_free(struct cluster_shell *s);

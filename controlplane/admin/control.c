@@ -107,7 +107,7 @@ static bool control_open_cluster(struct control *c, char err[CONTROL_ERROR_SIZE]
 {
     if (c->options.cluster == NULL)
         return true;
-    c->server.cluster = cluster_shell_new(c->options.cluster, &c->mailbox, c->server.links, err);
+    c->server.cluster = cluster_shell_new(c->options.cluster, &c->mailbox, err);
     return c->server.cluster != NULL;
 }
 
@@ -137,6 +137,16 @@ void control_cluster_publish(struct mail *mail, void *control)
     if (!c->server.ending)
         cluster_shell_publish(c->server.cluster, p->channel, p->message, p->sharded);
     cluster_publication_free(p);
+}
+
+struct bus_path *control_bus_path(struct control *c, unsigned lcore)
+{
+    return c->server.cluster != NULL ? cluster_shell_path(c->server.cluster, lcore) : NULL;
+}
+
+uint16_t control_bus_port(const struct control *c)
+{
+    return c->server.cluster != NULL ? cluster_shell_bus_port(c->server.cluster) : 0;
 }
 
 struct mailbox *control_mailbox(struct control *c)
@@ -248,7 +258,7 @@ void control_run(struct control *c)
         unix_pump_start(c->pump, c->lcores, c->lcore_count);
     links_start(c->server.links, c->lcores, c->lcore_count);
     if (c->server.cluster != NULL)
-        cluster_shell_start(c->server.cluster, clock_now_us());
+        cluster_shell_start(c->server.cluster, c->lcore_count, clock_now_us());
     while (true) {
         uint64_t now_us = clock_now_us();
         bool over = control_is_over(c, now_us);

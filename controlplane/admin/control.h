@@ -16,6 +16,7 @@
 #define CONTROL_TICK_US 100000
 #define CONTROL_STOP_US 2000000 /* an orderly end takes no longer */
 
+struct bus_path;
 struct cluster_host;
 struct control;
 
@@ -50,6 +51,9 @@ void control_signals_setup(void);
 struct control *control_new(const struct control_options *options, char err[CONTROL_ERROR_SIZE]);
 /* For struct node: where lcores post to. Lives until control_free(). */
 struct mailbox *control_mailbox(struct control *c);
+/* For the lcores: their ends of the cluster bus, and its port; NULL and 0: there is no cluster. */
+struct bus_path *control_bus_path(struct control *c, unsigned lcore);
+uint16_t control_bus_port(const struct control *c);
 /* Before control_run(): the lcores' mailboxes, for clients of the unix socket and links; borrowed,
  * and read until control_run() has returned. */
 void control_lcores_set(struct control *c, struct mailbox *const *lcores, unsigned lcore_count);

@@ -187,6 +187,8 @@ struct cluster_frame {
     uint32_t len;
     uint8_t bytes[];
 };
+/* One reference less. */
+void cluster_frame_put(struct cluster_frame *frame);
 
 struct cluster_action {
     enum cluster_action_kind kind;

@@ -190,7 +190,6 @@ void cluster_log(struct cluster *c, enum log_level level, const char *format, ..
 /* A warning that an operator should act upon. */
 void cluster_alarm(struct cluster *c, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void cluster_frame_put(struct cluster_frame *frame);
 /* Now, on a link that is up (else nothing). The frame is shared, not taken. */
 void cluster_send(struct cluster *c, cluster_link_id link, struct cluster_frame *frame);
 /* Once ticket is durable; dropped when the link ends or the disk fails before. */

@@ -134,7 +134,8 @@ static void exec_queue(struct call *c, const struct transaction *t)
         };
         command_call_queued(&queued);
         if (c->paced) { /* so that the end has less to do */
-            kept_args_free(&q->args);
+            free(q->argv);
+            q->argv = NULL;
             call_pace(c, 2);
         }
     }

@@ -5,6 +5,7 @@
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 #include "batch.h"
+#include "bus_link.h"
 #include "check.h"
 #include "idle.h"
 #include "lcore.h"
@@ -70,6 +71,41 @@ static bool lcore_build_network(struct lcore *l)
     return c->tcp_port == 0 || tcp_listen(l->tcp, c->tcp_port, lcore_accept, l);
 }
 
+static struct stream *bus_connect(void *ctx, const uint8_t address[BUS_ADDRESS_SIZE], uint16_t port,
+                                  const struct stream_user_ops *user_ops, void *user)
+{
+    struct lcore *l = ctx;
+    struct ip_addr to;
+    memcpy(to.b, address, sizeof(to.b));
+    return tcp_connect(l->tcp, &to, port, 0, user_ops, user);
+}
+
+/* Nothing is replicated: what this node announces is that it has nothing. */
+static uint64_t bus_offset(void *ctx)
+{
+    return 0;
+}
+
+static bool lcore_build_bus(struct lcore *l)
+{
+    const struct lcore_config *c = &l->config;
+    if (c->bus_path == NULL)
+        return true;
+    struct bus_links_config bus = {.path = c->bus_path,
+                                   .worker = &l->worker,
+                                   .shared = c->node->cluster,
+                                   .publish_max = c->bus_publish_max,
+                                   .connect = bus_connect,
+                                   .offset = bus_offset,
+                                   .ctx = l};
+    l->bus = bus_links_new(&bus);
+    if (l->bus == NULL)
+        return false;
+    c->bus_path->lcore = &l->worker.mailbox;
+    bus_links_path(l->bus, c->bus_path);
+    return tcp_listen(l->tcp, c->bus_port, bus_links_accept, l->bus);
+}
+
 static bool lcore_build_worker(struct lcore *l)
 {
     struct worker *w = &l->worker;
@@ -96,7 +132,7 @@ struct lcore *lcore_new(const struct lcore_config *config)
     l->steered = rte_ring_create(name, STEER_RING_SIZE, (int)rte_socket_id(), RING_F_SC_DEQ);
     l->batch = batch_new();
     if (l->steered == NULL || l->batch == NULL || !lcore_build_worker(l) ||
-        !lcore_build_network(l) || (l->idle = idle_new(l)) == NULL) {
+        !lcore_build_network(l) || !lcore_build_bus(l) || (l->idle = idle_new(l)) == NULL) {
         log_warning("lcore %u cannot be built: out of memory", config->id);
         lcore_free(l);
         return NULL;
@@ -124,6 +160,8 @@ void lcore_free(struct lcore *l)
 {
     session_reap(&l->worker);
     link_streams_free(l);
+    if (l->bus != NULL)
+        bus_links_free(l->bus);
     if (l->tcp != NULL)
         tcp_free(l->tcp);
     session_reap(&l->worker);

@@ -15,6 +15,8 @@
 struct rte_ring;
 struct session;
 struct batch;
+struct bus_links;
+struct bus_path;
 struct idle;
 struct link_stream;
 
@@ -27,6 +29,9 @@ struct lcore_config {
     struct netif_config net;
     struct tcp_config tcp;
     uint16_t tcp_port; /* clients; 0: none */
+    struct bus_path *bus_path; /* the cluster bus; NULL: there is none */
+    uint16_t bus_port;
+    uint32_t bus_publish_max; /* bytes of the longest PUBLISH */
     uint64_t seed;
 };
 
@@ -41,6 +46,7 @@ struct lcore {
     struct idle *idle;
     struct session *ready_head, *ready_tail; /* sessions with bytes to parse */
     struct link_stream *link_streams;        /* link_stream.h: all of this lcore */
+    struct bus_links *bus;                   /* session/bus_link.h; NULL: no cluster */
     uint64_t cron_due_us;
     uint64_t wall_read_us;
     uint64_t keepalive_s;   /* as last told to TCP */

@@ -1,5 +1,6 @@
 #include <rte_mbuf.h>
 #include "batch.h"
+#include "bus_link.h"
 #include "clock.h"
 #include "idle.h"
 #include "job.h"
@@ -153,7 +154,10 @@ bool lcore_round(struct lcore *l)
     if (work)
         stage_end(l, cycles_tcp_in);
     tcp_deliver(l->tcp);
+    if (l->bus != NULL)
+        work |= bus_links_run(l->bus);
     work |= batch_run(l) > 0;
+    work |= jobs_run(&l->worker, JOB_BUDGET_US);
     work |= lcore_cron(l);
     work |= lcore_expire(l);
     batch_drop_closing(l);
@@ -161,11 +165,6 @@ bool lcore_round(struct lcore *l)
     if (work)
         stage_end(l, cycles_commands);
     lcore_send(l, work);
-    /* Behind what others were answered, which does not wait for long work. */
-    if (jobs_run(&l->worker, JOB_BUDGET_US)) {
-        work = true;
-        stage_end(l, cycles_commands);
-    }
     work |= l->ready_head != NULL || tcp_flush_pending(l->tcp);
     work |= ks_reclaim(l->worker.ks, false, RECLAIM_BUDGET) == KS_RECLAIM_MORE;
     qsbr_quiescent();
@@ -187,6 +186,8 @@ uint64_t lcore_deadline_us(const struct lcore *l)
     deadline = tcp < deadline ? tcp : deadline;
     deadline = job < deadline ? job : deadline;
     deadline = l->expire_due_us < deadline ? l->expire_due_us : deadline;
+    uint64_t bus = l->bus != NULL ? bus_links_deadline_us(l->bus) : UINT64_MAX;
+    deadline = bus < deadline ? bus : deadline;
     return net < deadline ? net : deadline;
 }
 
@@ -201,6 +202,8 @@ static void lcore_wind_down(struct lcore *l)
     tcp_unlisten(l->tcp, l->config.tcp_port);
     session_each(&l->worker, lcore_end_session, NULL);
     link_streams_end(l);
+    if (l->bus != NULL)
+        bus_links_end(l->bus);
     uint64_t until_us = clock_now_us() + CLOSE_WAIT_US;
     do {
         (void)lcore_round(l);

@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include "chain_table.h"
 #include "keyspace.h"
-#include "session.h"
 #include "slice.h"
 
 struct session;
@@ -18,8 +17,7 @@ struct command;
 
 struct queued_command {
     const struct command *command;
-    struct kept_args args;
-    struct slice *argv; /* of args */
+    struct slice *argv; /* one allocation with the bytes behind it */
     uint32_t argc;
 };
 
@@ -41,6 +39,8 @@ struct transaction {
     _Atomic(bool) dirty;              /* a watched key changed */
 };
 
+/* Slices and the bytes behind them in one allocation (free() it). NULL: out of memory. */
+struct slice *transaction_argv_copy(const struct slice *argv, uint32_t argc, size_t *size);
 /* MULTI: from now on commands are queued. */
 void transaction_begin(struct session *s);
 /* Queues a copy. False: the client's limit is exceeded, the session was closed. */
