@@ -136,6 +136,22 @@ static void stalled_node_does_not_accuse(void **state)
     test_net_free(net);
 }
 
+/* Silence counts only while one is awake to hear it (found by simulation: seed 16). */
+static void silence_during_a_stall_does_not_count(void **state)
+{
+    struct test_net *net = three_primaries(300);
+    test_net_partition(net, 1u << 0);
+    test_net_run(net, 600);
+    test_net_pause(net, 0, 600);
+    test_net_run(net, 700);
+    for (unsigned j = 1; j < 3; j++)
+        assert_int_equal(test_net_flags(net, 0, j) & (BUS_NODE_PFAIL | BUS_NODE_FAIL), 0);
+    test_net_run(net, 600);
+    for (unsigned j = 1; j < 3; j++)
+        assert_true(test_net_flags(net, 0, j) & BUS_NODE_PFAIL);
+    test_net_free(net);
+}
+
 static void restarted_primary_waits_two_seconds(void **state)
 {
     struct test_net *net = three_primaries(9);
@@ -221,6 +237,7 @@ int main(void)
         cmocka_unit_test(minority_stops_within_the_timeout),
         cmocka_unit_test(heal_brings_it_back_after_a_delay),
         cmocka_unit_test(stalled_node_does_not_accuse),
+        cmocka_unit_test(silence_during_a_stall_does_not_count),
         cmocka_unit_test(restarted_primary_waits_two_seconds),
         cmocka_unit_test(failed_owner_comes_back_after_two_timeouts),
         cmocka_unit_test(failed_replica_comes_back_at_once),

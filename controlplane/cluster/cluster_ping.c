@@ -192,6 +192,12 @@ static void nodes_tick(struct cluster *c)
     }
 }
 
+static void time_move(uint64_t *at_us, uint64_t by_us, uint64_t now_us)
+{
+    if (*at_us != 0)
+        *at_us = *at_us + by_us < now_us ? *at_us + by_us : now_us;
+}
+
 /* A node that slept (a stalled process, a paused machine) must not accuse the others of it. */
 static void stall_forgive(struct cluster *c)
 {
@@ -203,12 +209,8 @@ static void stall_forgive(struct cluster *c)
     cluster_log(c, LOG_LEVEL_WARNING, "The cluster's clock stood still for %llu ms",
                 (unsigned long long)(late_us / MS));
     for (uint32_t i = 0; i < c->node_count; i++) {
-        struct cluster_node *n = c->nodes[i];
-        if (n->ping_sent_us != 0) {
-            n->ping_sent_us += late_us;
-            if (n->ping_sent_us > c->now_us)
-                n->ping_sent_us = c->now_us;
-        }
+        time_move(&c->nodes[i]->ping_sent_us, late_us, c->now_us);
+        time_move(&c->nodes[i]->data_received_us, late_us, c->now_us);
     }
 }
 
