@@ -10,7 +10,10 @@
  *    What must wait (for a file to be durable, for a view to be seen) waits inside the state.
  *  - Events come in the order of their times as far as that can be known: frames that arrived
  *    before a TICK before it, the frames of one link in their order.
- *  - TICK comes when cluster_next_us() is due. */
+ *  - TICK comes when cluster_next_us() is due.
+ *  - The lcores' lease (cluster_view.h) lasts half a node timeout from the start of the last step.
+ *    One that has run out is renewed only after a TICK, once every view up to then is settled: a
+ *    node that stood still looks around before it serves. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -184,6 +184,7 @@ void cluster_frame_take(struct cluster *c, const struct cluster_event_frame *eve
     bool expected = known && ((link->id & CLUSTER_LINK_INBOUND) || link->node == sender);
     if (known && expected) {
         sender->data_received_us = c->now_us;
+        sender->heard = true;
         if (link->id & CLUSTER_LINK_INBOUND) {
             cluster_link_bind(c, link, sender);
             sender->flags &= (uint16_t)~BUS_NODE_MEET;

@@ -22,12 +22,15 @@ static bool health_compute(struct cluster *c)
         if (!node_is_primary(n))
             continue;
         size++;
-        if (!node_has(n, BUS_NODE_FAIL | BUS_NODE_PFAIL))
+        if (!node_has(n, BUS_NODE_FAIL | BUS_NODE_PFAIL) &&
+            (!c->stalled || n->heard || n == c->self))
             reachable++;
     }
     if (reachable < size / 2 + 1) {
         ok = false;
         c->minority_us = c->now_us;
+    } else {
+        c->stalled = false;
     }
     return ok;
 }

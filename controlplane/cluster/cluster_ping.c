@@ -212,6 +212,14 @@ static void stall_forgive(struct cluster *c)
         time_move(&c->nodes[i]->ping_sent_us, late_us, c->now_us);
         time_move(&c->nodes[i]->data_received_us, late_us, c->now_us);
     }
+    if (late_us <= cluster_timeout_us(c) / 2)
+        return;
+    /* The others may have elected somebody else meanwhile: as one who comes back from a minority.
+     */
+    for (uint32_t i = 0; i < c->node_count; i++)
+        c->nodes[i]->heard = false;
+    c->stalled = true;
+    c->health_want = true;
 }
 
 /* Our primary is a replica itself, and no slot's new owner will ever tell us whom to follow. */

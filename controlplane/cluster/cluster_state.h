@@ -36,6 +36,7 @@ struct cluster_node {
     uint16_t handle; /* in the slot table; stable for the node's life */
     uint16_t flags;  /* enum bus_node_flags */
     bool extends;    /* understands every extension */
+    bool heard;      /* since our last long stall */
     uint32_t slot_count, replica_count;
     uint32_t open_backoff_ms;
     char *hostname; /* NULL: none */
@@ -147,6 +148,7 @@ struct cluster {
 
     /* cluster_health.c */
     bool ok, health_want;
+    bool stalled; /* stood still for longer than the lease; not heard a majority since */
     uint64_t first_us, minority_us, ok_not_before_us;
 
     /* cluster_ping.c */
