@@ -203,6 +203,8 @@ struct exec_size {
 static bool size_matters(const struct queued_command *q)
 {
     uint32_t flags = q->command->flags;
+    if (q->command->acl & ACL_STRING)
+        return false;
     return !(flags & CMD_FAST) || (flags & (CMD_WRITE | CMD_DENYOOM)) == CMD_WRITE;
 }
 
@@ -222,7 +224,10 @@ static bool key_measure(void *arg, const struct queued_command *q, const struct 
 static bool exec_is_long(struct call *c, const struct transaction *t)
 {
     struct exec_size size = {.c = c};
-    return !exec_each_key(t, key_measure, &size);
+    bool may = false;
+    for (uint32_t i = 0; i < t->count && !may; i++)
+        may = size_matters(&t->queue[i]);
+    return may && !exec_each_key(t, key_measure, &size);
 }
 
 /* In one go, under the locks of its slots, or not at all: then verdict says why. */
