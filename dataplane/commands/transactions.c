@@ -134,8 +134,7 @@ static void exec_queue(struct call *c, const struct transaction *t)
         };
         command_call_queued(&queued);
         if (c->paced) { /* so that the end has less to do */
-            free(q->argv);
-            q->argv = NULL;
+            kept_args_free(&q->args);
             call_pace(c, 2);
         }
     }

@@ -8,7 +8,6 @@
 #include "job.h"
 #include "metrics.h"
 #include "session.h"
-#include "transaction.h"
 
 /* Slots made ready for a change of many per piece. */
 #define SLOTS_PER_PIECE 64
@@ -17,7 +16,7 @@ struct work {
     struct job job;
     struct mail mail; /* "granted", posted by whoever let the claim in */
     struct call call;
-    struct slice *argv; /* a copy */
+    struct kept_args args;
     struct key room[COMMAND_KEYS_INLINE], *keys;
     struct claim *claim; /* NULL: the command needs none */
     bool whole;          /* the claim is one of the whole keyspace */
@@ -37,7 +36,7 @@ static void work_free(struct work *w)
     claim_free(w->claim);
     outbuf_clear(&w->out);
     free(w->keys);
-    free(w->argv);
+    kept_args_free(&w->args);
     free(w);
 }
 
@@ -92,7 +91,7 @@ static bool claim_make(struct work *w, enum call_verdict verdict)
     if (flags & CMD_EXEC) {
         w->claim = exec_claim(c, &w->whole);
     } else if (flags & CMD_LOCK_ALL || verdict == CALL_WHOLE ||
-               (c->argc > WORK_ARGS_MAX && !(flags & CMD_ONE_KEY))) {
+               (c->argc > WORK_WHOLE_ARGS && !(flags & CMD_ONE_KEY))) {
         w->claim = claim_whole(w, write);
     } else if (c->command->keys[0].begin != 0) {
         keys_find(w);
@@ -255,11 +254,13 @@ static struct work *work_new(struct call *c)
     struct work *w = calloc(1, sizeof(*w));
     if (!w)
         return NULL;
-    size_t size;
     outbuf_init(&w->out);
-    w->argv = transaction_argv_copy(c->argv, c->argc, &size);
+    if (!session_args_keep(c->session, c->argv, c->argc, &w->args)) {
+        free(w);
+        return NULL;
+    }
     w->call = *c;
-    w->call.argv = w->argv;
+    w->call.argv = w->args.argv;
     w->call.keys = NULL;
     w->call.key_count = 0;
     w->call.verdict = CALL_DONE;
@@ -280,7 +281,8 @@ static struct work *work_new(struct call *c)
     };
     /* Until it has a fiber nothing can be put off: keys are found in one go. */
     w->call.paced = false;
-    if (!w->argv || !claim_make(w, c->verdict)) {
+    if (!claim_make(w, c->verdict)) {
+        session_args_return(c->session, &w->args);
         work_free(w);
         return NULL;
     }

@@ -16,11 +16,16 @@
 #include "check.h"
 #include "command.h"
 
+/* Smaller ones make small commands long, for tests. */
+#ifndef WORK_ELEMENTS_MAX
 /* Elements up to which a command runs in one go, and arguments. */
 #define WORK_ELEMENTS_MAX 1024
 #define WORK_ARGS_MAX 1024
+/* Arguments from which on a command with several keys claims all of them at once, unhashed. */
+#define WORK_WHOLE_ARGS 1024
 /* Elements per piece: 20 to 50 µs, at 30 ns for one in the cache to 150 ns for one in memory. */
 #define WORK_PIECE 256
+#endif
 /* Bytes that cost as much as one element. */
 #define WORK_BYTES_PER_ELEMENT 1024
 #define WORK_FIBERS_MAX 64

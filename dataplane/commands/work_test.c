@@ -68,23 +68,28 @@ static void send_text(struct test_client *c, struct text *t)
 }
 
 /* "PREFIX e0 … e(n-1)" with every element from format and its number, twice when pairs. */
-static void send_list(struct test_client *c, const char *prefix, const char *format, int count)
+static void text_list(struct text *t, const char *prefix, const char *format, int count)
 {
-    struct text t = {0};
     int words = 1;
     for (const char *p = prefix; *p; p++)
         words += *p == ' ';
-    text_add(&t, "*%d\r\n", words + count);
+    text_add(t, "*%d\r\n", words + count);
     for (const char *p = prefix; *p;) {
         int len = (int)strcspn(p, " ");
-        text_add(&t, "$%d\r\n%.*s\r\n", len, len, p);
+        text_add(t, "$%d\r\n%.*s\r\n", len, len, p);
         p += p[len] ? len + 1 : len;
     }
     for (int i = 0; i < count; i++) {
         char word[64];
         int len = snprintf(word, sizeof(word), format, i);
-        text_add(&t, "$%d\r\n%s\r\n", len, word);
+        text_add(t, "$%d\r\n%s\r\n", len, word);
     }
+}
+
+static void send_list(struct test_client *c, const char *prefix, const char *format, int count)
+{
+    struct text t = {0};
+    text_list(&t, prefix, format, count);
     send_text(c, &t);
 }
 
@@ -322,6 +327,46 @@ static void test_many_arguments(void **state)
     assert_string_equal(test_replies(a, NULL), ":2500\r\n");
     assert_true(pieces() - before >= 5 * PIECES_MIN(MANY));
     TEST_SAYS(a, "EXISTS h\r\nSMEMBERS s\r\nLLEN l\r\n", ":0\r\n*1\r\n$5\r\nm4999\r\n:5000\r\n");
+}
+
+/* A command that came in pieces takes the query buffer along, but for what stands behind it. */
+static void test_arguments_in_pieces(void **state)
+{
+    struct text t = {0};
+    for (size_t step = 7000; step < 200000; step *= 3) {
+        TEST_SAYS(a, "FLUSHALL\r\n", "+OK\r\n");
+        text_list(&t, "RPUSH l", "e%d", MANY);
+        text_add(&t, "LINDEX l 77\r\n");
+        text_list(&t, "RPUSH l", "e%d", MANY);
+        text_add(&t, "LLEN l\r\nPING\r\n");
+        test_send_pieces(a, t.bytes, t.len, step);
+        assert_string_equal(test_replies(a, NULL),
+                            ":5000\r\n$3\r\ne77\r\n:10000\r\n:10000\r\n+PONG\r\n");
+        t.len = 0;
+    }
+    /* The client goes while its command waits, and while it runs. */
+    for (int waits = 0; waits < 2; waits++) {
+        struct test_client *c = test_connect(*state, 0);
+        test_node_job_budget(*state, 0);
+        t.len = 0;
+        text_list(&t, "RPUSH l", "x%d", MANY);
+        text_add(&t, "PING\r\n");
+        test_stream_push(c->stream, t.bytes, 7000);
+        test_lcore_run(*state, 0);
+        if (waits) {
+            test_stream_push(a->stream, "LPOS l none\r\n", 13);
+            test_lcore_run(*state, 0);
+        }
+        test_stream_push(c->stream, t.bytes + 7000, t.len - 7000);
+        for (int i = 0; i < 3; i++)
+            test_lcore_run(*state, 0);
+        test_stream_reset(c->stream);
+        test_node_run(*state);
+        test_node_job_budget(*state, 1000);
+        test_replies(a, NULL);
+        TEST_SAYS(a, "LLEN l\r\n", ":15000\r\n");
+    }
+    free(t.bytes);
 }
 
 static void test_many_keys(void **state)
@@ -610,6 +655,7 @@ int main(void)
         TEST(test_sets),
         TEST(test_sets_at_random),
         TEST(test_many_arguments),
+        TEST(test_arguments_in_pieces),
         TEST(test_many_keys),
         TEST(test_scans),
         TEST(test_digests),

@@ -157,7 +157,6 @@ bool lcore_round(struct lcore *l)
     if (l->bus != NULL)
         work |= bus_links_run(l->bus);
     work |= batch_run(l) > 0;
-    work |= jobs_run(&l->worker, JOB_BUDGET_US);
     work |= lcore_cron(l);
     work |= lcore_expire(l);
     batch_drop_closing(l);
@@ -165,6 +164,11 @@ bool lcore_round(struct lcore *l)
     if (work)
         stage_end(l, cycles_commands);
     lcore_send(l, work);
+    /* Behind what others were answered, which does not wait for long work. */
+    if (jobs_run(&l->worker, JOB_BUDGET_US)) {
+        work = true;
+        stage_end(l, cycles_commands);
+    }
     work |= l->ready_head != NULL || tcp_flush_pending(l->tcp);
     work |= ks_reclaim(l->worker.ks, false, RECLAIM_BUDGET) == KS_RECLAIM_MORE;
     qsbr_quiescent();

@@ -295,7 +295,8 @@ static void session_end(struct session *s)
             s->stream->ops->abort(s->stream);
     }
     resp_parser_free(&s->parser);
-    free(s->query);
+    if (!(s->flags & SESSION_QUERY_KEPT))
+        free(s->query);
     free(s->name);
     free(s);
 }

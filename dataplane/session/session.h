@@ -34,6 +34,7 @@ enum session_flags {
     SESSION_EOF = 1 << 14,
     SESSION_NO_TOUCH = 1 << 15,
     SESSION_BUSY = 1 << 16, /* a command of it has begun and goes on in pieces: not freed before */
+    SESSION_QUERY_KEPT = 1 << 19, /* the query buffer belongs to kept_args, till input_done() */
     SESSION_ASKING = 1 << 17,   /* ASKING was the last command, or came before MULTI */
     SESSION_READONLY = 1 << 18, /* READONLY: reads of our primary's slots are served here */
 };
@@ -140,5 +141,21 @@ struct slice session_input_begin(struct session *s);
 /* used bytes were parsed (and their commands executed); the rest is kept for the next piece. False:
  * the session is closing: its query buffer limit is exceeded, or the peer has sent everything. */
 bool session_input_done(struct session *s, size_t used);
+/* Arguments that outlive the execution of their command: queued, or run in pieces. Those of a long
+ * command are not copied: they take the query buffer and the parser's table along. */
+struct kept_args {
+    struct slice *argv;
+    uint8_t *bytes; /* NULL: they lie behind argv */
+    size_t size;    /* memory held */
+};
+/* A copy. False: out of memory. */
+bool kept_args_copy(const struct slice *argv, uint32_t argc, struct kept_args *kept);
+void kept_args_free(struct kept_args *kept);
+/* The same for the command being executed, which parks the session: what is kept may be the query
+ * buffer, so it must not be freed before session_input_done() but by args_return(). */
+bool session_args_keep(struct session *s, const struct slice *argv, uint32_t argc,
+                       struct kept_args *kept);
+/* The command is not parked after all. */
+void session_args_return(struct session *s, struct kept_args *kept);
 /* True when bytes that were not parsed yet are waiting. */
 bool session_input_pending(const struct session *s);

@@ -25,7 +25,9 @@ static void query_append(struct session *s, struct slice piece)
 
 static void query_drop(struct session *s)
 {
-    free(s->query);
+    if (!(s->flags & SESSION_QUERY_KEPT))
+        free(s->query);
+    s->flags &= ~(uint32_t)SESSION_QUERY_KEPT;
     s->query = NULL;
     s->query_len = s->query_size = s->query_pos = 0;
 }
@@ -96,8 +98,13 @@ static void query_done(struct session *s, size_t used)
 {
     s->query_pos += used;
     CHECK(s->query_pos <= s->query_len);
-    if (s->query_pos == s->query_len)
+    struct slice rest = query_rest(s);
+    if (rest.len == 0) {
         query_drop(s);
+    } else if (likely_false(s->flags & SESSION_QUERY_KEPT)) {
+        query_drop(s);
+        query_append(s, rest);
+    }
 }
 
 /* The parser worked on the stream's first piece: an unfinished command moves to the query buffer.
@@ -126,6 +133,68 @@ bool session_input_done(struct session *s, size_t used)
     else
         piece_done(s, used);
     return query_within_limit(s) && input_may_go_on(s);
+}
+
+/* The bytes stay where they are and the buffer changes hands; what stands behind them in it moves
+ * to a new one in session_input_done(). */
+static bool args_take(struct session *s, const struct slice *argv, struct kept_args *kept)
+{
+    struct resp_parser *p = &s->parser;
+    if (!p->table_busy || argv != &p->table[0].slice || !s->query ||
+        s->flags & SESSION_QUERY_KEPT || argv[0].data < s->query ||
+        argv[0].data >= s->query + s->query_len)
+        return false;
+    kept->argv = &p->table[0].slice;
+    kept->bytes = s->query;
+    kept->size = s->query_size + p->table_size * sizeof(*p->table);
+    p->table = NULL;
+    p->table_size = 0;
+    p->table_busy = false;
+    s->flags |= SESSION_QUERY_KEPT;
+    return true;
+}
+
+/* Slices and bytes in one allocation. */
+bool kept_args_copy(const struct slice *argv, uint32_t argc, struct kept_args *kept)
+{
+    kept->size = argc * sizeof(*argv);
+    for (uint32_t i = 0; i < argc; i++)
+        kept->size += argv[i].len;
+    kept->argv = malloc(kept->size);
+    kept->bytes = NULL;
+    if (!kept->argv)
+        return false;
+    uint8_t *bytes = (uint8_t *)(kept->argv + argc);
+    for (uint32_t i = 0; i < argc; i++) {
+        if (argv[i].len > 0)
+            memcpy(bytes, argv[i].data, argv[i].len);
+        kept->argv[i] = slice_from(bytes, argv[i].len);
+        bytes += argv[i].len;
+    }
+    return true;
+}
+
+bool session_args_keep(struct session *s, const struct slice *argv, uint32_t argc,
+                       struct kept_args *kept)
+{
+    return args_take(s, argv, kept) || kept_args_copy(argv, argc, kept);
+}
+
+void session_args_return(struct session *s, struct kept_args *kept)
+{
+    if (kept->bytes) {
+        CHECK(s->query == kept->bytes);
+        s->flags &= ~(uint32_t)SESSION_QUERY_KEPT;
+        kept->bytes = NULL;
+    }
+    kept_args_free(kept);
+}
+
+void kept_args_free(struct kept_args *kept)
+{
+    free(kept->argv);
+    free(kept->bytes);
+    *kept = (struct kept_args){0};
 }
 
 bool session_input_pending(const struct session *s)

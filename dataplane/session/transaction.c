@@ -22,24 +22,6 @@ void transaction_begin(struct session *s)
     s->flags |= SESSION_MULTI;
 }
 
-struct slice *transaction_argv_copy(const struct slice *argv, uint32_t argc, size_t *size)
-{
-    *size = argc * sizeof(*argv);
-    for (uint32_t i = 0; i < argc; i++)
-        *size += argv[i].len;
-    struct slice *copy = malloc(*size);
-    if (!copy)
-        return NULL;
-    uint8_t *bytes = (uint8_t *)(copy + argc);
-    for (uint32_t i = 0; i < argc; i++) {
-        if (argv[i].len > 0)
-            memcpy(bytes, argv[i].data, argv[i].len);
-        copy[i] = slice_from(bytes, argv[i].len);
-        bytes += argv[i].len;
-    }
-    return copy;
-}
-
 static bool queue_within_limit(struct session *s)
 {
     if (likely_true(s->transaction->queue_bytes <=
@@ -62,11 +44,11 @@ bool transaction_queue(struct session *s, const struct command *cmd, uint32_t co
         t->queue = realloc(t->queue, t->size * sizeof(*t->queue));
         CHECK(t->queue);
     }
-    size_t size;
-    struct slice *copy = transaction_argv_copy(argv, argc, &size);
-    CHECK(copy);
-    t->queue[t->count++] = (struct queued_command){.command = cmd, .argv = copy, .argc = argc};
-    t->queue_bytes += size + sizeof(*t->queue);
+    struct queued_command *q = &t->queue[t->count++];
+    *q = (struct queued_command){.command = cmd, .argc = argc};
+    CHECK(kept_args_copy(argv, argc, &q->args));
+    q->argv = q->args.argv;
+    t->queue_bytes += q->args.size + sizeof(*t->queue);
     t->command_flags |= command_flags;
     t->arg_count += argc;
     return queue_within_limit(s);
@@ -118,7 +100,7 @@ void transaction_discard(struct session *s)
         return;
     transaction_unwatch(s);
     for (uint32_t i = 0; i < t->count; i++)
-        free(t->queue[i].argv);
+        kept_args_free(&t->queue[i].args);
     free(t->queue);
     free(t);
     s->transaction = NULL;

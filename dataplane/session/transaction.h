@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "chain_table.h"
 #include "keyspace.h"
+#include "session.h"
 #include "slice.h"
 
 struct session;
@@ -17,7 +18,8 @@ struct command;
 
 struct queued_command {
     const struct command *command;
-    struct slice *argv; /* one allocation with the bytes behind it */
+    struct kept_args args;
+    struct slice *argv; /* of args */
     uint32_t argc;
 };
 
@@ -39,8 +41,6 @@ struct transaction {
     _Atomic(bool) dirty;              /* a watched key changed */
 };
 
-/* Slices and the bytes behind them in one allocation (free() it). NULL: out of memory. */
-struct slice *transaction_argv_copy(const struct slice *argv, uint32_t argc, size_t *size);
 /* MULTI: from now on commands are queued. */
 void transaction_begin(struct session *s);
 /* Queues a copy. False: the client's limit is exceeded, the session was closed. */
