@@ -269,7 +269,7 @@ static const struct {
     {"Manual failover timed out", "times out"},
     {"Taking over the master", "takes over"},
     {"Migrating to orphaned master ", "migrates to %c"},
-    {"configEpoch collision", "moves on"},
+    {"WARNING: configEpoch collision with node ", "moves on, as %c has its epoch"},
     {"Currently unable to failover: ", NULL}, /* as it is */
 };
 
@@ -315,10 +315,19 @@ static void log_see(struct test_trace *trace, unsigned node, const char *text)
         if (!words)
             say(trace, node, "cannot: %s", text + strlen(log_words[i].log));
         else if (strstr(words, "%c"))
-            say(trace, node, "%.*s%c", (int)strlen(words) - 2, words, first_name(trace, text));
+            say(trace, node, "%.*s%c%s", (int)(strstr(words, "%c") - words), words,
+                first_name(trace, text), strstr(words, "%c") + 2);
         else
             say(trace, node, "%s", words);
     }
+}
+
+/* Lcores write again only when they know whether they may. */
+static void unpause_see(struct test_trace *trace, unsigned node)
+{
+    CHECK(cluster_is_primary(test_net_node(trace->net, node)) ==
+          test_net_view(trace->net, node)->primary);
+    say(trace, node, "unpauses");
 }
 
 static void action_see(void *ctx, unsigned node, const struct cluster_action *action)
@@ -334,7 +343,7 @@ static void action_see(void *ctx, unsigned node, const struct cluster_action *ac
     else if (action->kind == CLUSTER_ACTION_PAUSE)
         say(trace, node, "pauses");
     else if (action->kind == CLUSTER_ACTION_UNPAUSE)
-        say(trace, node, "unpauses");
+        unpause_see(trace, node);
     else if (action->kind == CLUSTER_ACTION_REPLICATE)
         say(trace, node, "follows %c", name_of(trace, action->replicate.id));
     else if (action->kind == CLUSTER_ACTION_REPLICATE_STOP)
