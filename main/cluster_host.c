@@ -32,7 +32,9 @@ static void delete_all(void *arg)
 static void deliver(void *arg, const struct cluster_publish *message)
 {
     const struct cluster_seat *seat = arg;
-    if (!publish_from_cluster(&seat->machine->node, message->channel, message->message))
+    const struct publication pub = {
+        .channel = message->channel, .message = message->message, .sharded = message->sharded};
+    if (!publish_from_cluster(&seat->machine->node, &pub))
         metric_inc(bus_publish_drops);
 }
 

@@ -175,9 +175,8 @@ static void step(struct cluster_shell *s, struct cluster_event *event)
 
 static void on_up(void *arg, cluster_link_id id, struct slice local_ip, struct slice peer_ip)
 {
-    struct cluster_event event = {
-        .kind = CLUSTER_EVENT_LINK_UP,
-        .link = {.id = id, .local_ip = local_ip, .peer_ip = peer_ip}};
+    struct cluster_event event = {.kind = CLUSTER_EVENT_LINK_UP,
+                                  .link = {.id = id, .local_ip = local_ip, .peer_ip = peer_ip}};
     step(arg, &event);
 }
 

@@ -49,8 +49,8 @@ enum admin_outcome cluster_shell_serve(struct cluster_shell *s, struct admin_req
 /* A client's message, for the other nodes. */
 void cluster_shell_publish(struct cluster_shell *s, struct slice channel, struct slice message,
                            bool sharded);
-/* The node ends: no event any more, links are reset, the disk gets its last text. Requests that wait
- * are dropped. Lcores read what is published until they have ended. */
+/* The node ends: no event any more, links are reset, the disk gets its last text. Requests that
+ * wait are dropped. Lcores read what is published until they have ended. */
 void cluster_shell_stop(struct cluster_shell *s);
 /* No lcore runs any more. */
 void cluster_shell_free(struct cluster_shell *s);

@@ -149,13 +149,14 @@ static void open_tick(struct cluster *c)
     }
 }
 
-/* A link on which a PING is not answered for half a timeout may be dead: a new one may not be. What
- * comes in on the other link says nothing of this one. */
+/* A link that has carried nothing for half a timeout may be stuck: a new one may not be. */
 static void link_check(struct cluster *c, struct cluster_node *n)
 {
     uint64_t timeout_us = cluster_timeout_us(c);
-    if (n->link && n->ping_sent_us != 0 && c->now_us - n->ping_sent_us > timeout_us / 2 &&
-        c->now_us - n->link->created_us > timeout_us)
+    if (!n->link || n->ping_sent_us == 0 || c->now_us - n->link->created_us <= timeout_us)
+        return;
+    if (c->now_us - n->ping_sent_us > timeout_us / 2 &&
+        c->now_us - n->data_received_us > timeout_us / 2)
         cluster_link_close(c, n->link);
 }
 

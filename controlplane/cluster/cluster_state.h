@@ -87,7 +87,6 @@ struct cluster {
     struct cluster_env env;
     struct rng rng;
     uint64_t now_us, wall_ms; /* of the event at hand; now_us never goes back */
-    uint64_t event_us;        /* when it happened, also if later ones were looked at before it */
     struct cluster_actions *out;
     bool started;
     struct cluster_counts counts;

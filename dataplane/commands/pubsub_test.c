@@ -71,6 +71,28 @@ static void messages_reach_all_lcores(void **state)
     assert_string_equal(test_replies(a, NULL), MESSAGE("x", "ho"));
 }
 
+static void sharded_channels_are_apart(void **state)
+{
+    TEST_SAYS(
+        a, "SUBSCRIBE x\r\nSSUBSCRIBE x y\r\nSSUBSCRIBE x\r\n",
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$10\r\nssubscribe\r\n$1\r\nx\r\n:1\r\n"
+        "*3\r\n$10\r\nssubscribe\r\n$1\r\ny\r\n:2\r\n*3\r\n$10\r\nssubscribe\r\n$1\r\nx\r\n:2\r\n");
+    TEST_SEND(far, "HELLO 3\r\nPSUBSCRIBE *\r\nSSUBSCRIBE x\r\n");
+    test_replies(far, NULL);
+    TEST_SAYS(b, "SPUBLISH x hi\r\nSPUBLISH z hi\r\n", ":2\r\n:0\r\n");
+    assert_string_equal(test_replies(a, NULL), "*3\r\n$8\r\nsmessage\r\n$1\r\nx\r\n$2\r\nhi\r\n");
+    assert_string_equal(test_replies(far, NULL), ">3\r\n$8\r\nsmessage\r\n$1\r\nx\r\n$2\r\nhi\r\n");
+    TEST_SAYS(b, "PUBSUB SHARDNUMSUB x y z\r\nPUBSUB NUMSUB x y\r\nPUBSUB SHARDCHANNELS x\r\n",
+              "*6\r\n$1\r\nx\r\n:2\r\n$1\r\ny\r\n:1\r\n$1\r\nz\r\n:0\r\n*4\r\n$1\r\nx\r\n:1\r\n$"
+              "1\r\ny\r\n:0"
+              "\r\n*1\r\n$1\r\nx\r\n");
+    TEST_SAYS(a, "UNSUBSCRIBE\r\nSUNSUBSCRIBE x y\r\nSUNSUBSCRIBE\r\nPING\r\n",
+              "*3\r\n$11\r\nunsubscribe\r\n$1\r\nx\r\n:0\r\n*3\r\n$12\r\nsunsubscribe\r\n$"
+              "1\r\nx\r\n:1\r\n"
+              "*3\r\n$12\r\nsunsubscribe\r\n$1\r\ny\r\n:0\r\n*3\r\n$12\r\nsunsubscribe\r\n$-1\r\n:"
+              "0\r\n+PONG\r\n");
+}
+
 static void a_resp3_publisher_hears_itself_first(void **state)
 {
     TEST_SEND(a, "HELLO 3\r\nSUBSCRIBE x\r\n");
@@ -315,6 +337,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_NODE(confirmations_count_both_kinds),
         WITH_NODE(messages_reach_all_lcores),
+        WITH_NODE(sharded_channels_are_apart),
         WITH_NODE(a_resp3_publisher_hears_itself_first),
         WITH_NODE(resp2_subscribers_may_do_little),
         WITH_NODE(muted_clients_get_messages),

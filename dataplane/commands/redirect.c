@@ -71,6 +71,14 @@ static void route_command(struct route *r, const struct command *command, const 
         free(at);
 }
 
+/* Names of sharded channels, which command_keys() does not take for keys. */
+static void route_channels(struct route *r, const struct call *c)
+{
+    uint32_t end = c->command->keys[0].last < 0 ? c->argc : 2;
+    for (uint32_t i = 1; i < end && r->refused == NULL; i++)
+        route_key(r, c->argv[i], NULL);
+}
+
 static void route_transaction(struct route *r)
 {
     const struct transaction *t = r->call->session->transaction;
@@ -168,7 +176,9 @@ bool redirect_check(struct call *c, char text[REDIRECT_TEXT_SIZE])
         return false;
     }
     r.sharded = c->command->flags & CMD_PUBSUB;
-    if (likely_true(c->command->flags & CMD_ONE_KEY) && c->first_key != NULL)
+    if (likely_false(r.sharded))
+        route_channels(&r, c);
+    else if (likely_true(c->command->flags & CMD_ONE_KEY) && c->first_key != NULL)
         route_key(&r, c->first_key->name, c->first_key);
     else if (c->command->flags & CMD_EXEC)
         route_transaction(&r);

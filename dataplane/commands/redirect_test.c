@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "cluster_view.h"
+#include "follow_view.h"
 #include "test_node.h"
 
 #define SLOT_A 15495
@@ -68,14 +69,16 @@ static void moves(struct fixture *f, uint16_t slot, unsigned entry, uint16_t pee
 static void test_own_slots_are_served(void **state)
 {
     struct fixture *f = *state;
-    TEST_SAYS(f->client, "SET a 1\r\nGET a\r\nMGET a {a}1\r\n", "+OK\r\n$1\r\n1\r\n*2\r\n$1\r\n1\r\n$-1\r\n");
+    TEST_SAYS(f->client, "SET a 1\r\nGET a\r\nMGET a {a}1\r\n",
+              "+OK\r\n$1\r\n1\r\n*2\r\n$1\r\n1\r\n$-1\r\n");
     TEST_SAYS(f->client, "PING\r\n", "+PONG\r\n");
 }
 
 static void test_others_are_moved(void **state)
 {
     struct fixture *f = *state;
-    TEST_SAYS(f->client, "GET b\r\nSET b 1\r\n", "-MOVED 3300 10.0.0.2:6379\r\n-MOVED 3300 10.0.0.2:6379\r\n");
+    TEST_SAYS(f->client, "GET b\r\nSET b 1\r\n",
+              "-MOVED 3300 10.0.0.2:6379\r\n-MOVED 3300 10.0.0.2:6379\r\n");
 }
 
 static void test_one_slot_at_a_time(void **state)
@@ -147,7 +150,8 @@ static void test_transactions(void **state)
               "previous errors.\r\n");
     TEST_SAYS(f->client, "MULTI\r\nSET a 1\r\n", "+OK\r\n+QUEUED\r\n");
     f->view->slots[SLOT_A] = OTHER; /* the slot leaves in between */
-    TEST_SAYS(f->client, "EXEC\r\nEXEC\r\n", "-MOVED 15495 10.0.0.2:6379\r\n-ERR EXEC without MULTI\r\n");
+    TEST_SAYS(f->client, "EXEC\r\nEXEC\r\n",
+              "-MOVED 15495 10.0.0.2:6379\r\n-ERR EXEC without MULTI\r\n");
 }
 
 static void test_reads_on_a_replica(void **state)
@@ -162,7 +166,25 @@ static void test_reads_on_a_replica(void **state)
     TEST_SAYS(f->client, "SET b 1\r\n", "-MOVED 3300 10.0.0.2:6379\r\n");
     TEST_SAYS(f->client, "MULTI\r\nGET b\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n$-1\r\n");
     TEST_SAYS(f->client, "READWRITE\r\nGET b\r\n", "+OK\r\n-MOVED 3300 10.0.0.2:6379\r\n");
-    TEST_SAYS(f->client, "READONLY\r\nRESET\r\nGET b\r\n", "+OK\r\n+RESET\r\n-MOVED 3300 10.0.0.2:6379\r\n");
+    TEST_SAYS(f->client, "READONLY\r\nRESET\r\nGET b\r\n",
+              "+OK\r\n+RESET\r\n-MOVED 3300 10.0.0.2:6379\r\n");
+}
+
+static void test_sharded_channels(void **state)
+{
+    struct fixture *f = *state;
+    TEST_SAYS(f->client, "SSUBSCRIBE b\r\nSPUBLISH b 1\r\n",
+              "-MOVED 3300 10.0.0.2:6379\r\n-MOVED 3300 10.0.0.2:6379\r\n");
+    TEST_SAYS(f->client, "SSUBSCRIBE a b\r\n",
+              "-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+    f->view->ok = false; /* cluster-allow-pubsubshard-when-down is yes */
+    TEST_SAYS(f->client, "SSUBSCRIBE a\r\n", "*3\r\n$10\r\nssubscribe\r\n$1\r\na\r\n:1\r\n");
+    f->view->slots[SLOT_A] = OTHER; /* the slot leaves */
+    f->view->version++;
+    pubsub_follow_view(test_worker(f->node, 0));
+    assert_string_equal(test_replies(f->client, NULL),
+                        "*3\r\n$12\r\nsunsubscribe\r\n$1\r\na\r\n:0\r\n");
+    TEST_SAYS(f->client, "PING\r\n", "+PONG\r\n");
 }
 
 static void test_slots_and_their_keys(void **state)
@@ -210,6 +232,7 @@ int main(void)
         TEST(test_an_importing_slot_serves_who_asks),
         TEST(test_transactions),
         TEST(test_reads_on_a_replica),
+        TEST(test_sharded_channels),
         TEST(test_slots_and_their_keys),
         TEST(test_without_a_cluster),
     };

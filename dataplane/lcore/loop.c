@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "bus_link.h"
 #include "clock.h"
+#include "follow_view.h"
 #include "idle.h"
 #include "job.h"
 #include "lcore.h"
@@ -133,6 +134,7 @@ static bool lcore_cron(struct lcore *l)
     l->cron_due_us = l->worker.now_us + 1000000 / (uint64_t)config->hz;
     session_cron(&l->worker, SESSION_CRON_BUDGET);
     lcore_follow_link(l);
+    pubsub_follow_view(&l->worker);
     if (!atomic_load_explicit(&l->worker.node->active_expire_off, memory_order_relaxed))
         l->expire_due_us = 0;
     if (l->keepalive_s != (uint64_t)config->tcp_keepalive_s) {

@@ -14,6 +14,7 @@ struct channel {
     _Atomic(struct channel *) next;
     struct channel *retired_next; /* w: writers, under the lock */
     uint64_t hash;
+    enum channel_kind kind;
     struct slice name;               /* behind the counts */
     _Atomic(uint32_t) subscribers[]; /* by lcore; w: that lcore, under the lock */
 };
@@ -98,21 +99,30 @@ static _Atomic(struct channel *) *chain_of(struct channels *c, enum channel_kind
     return kind == CHANNEL_PATTERN ? &c->patterns : &c->buckets[hash % BUCKETS];
 }
 
-static struct channel *chain_find(struct channel *node, uint64_t hash, struct slice name)
+static bool channel_is(const struct channel *node, enum channel_kind kind, uint64_t hash,
+                       struct slice name)
 {
-    while (node && !(node->hash == hash && slice_equal(node->name, name)))
+    return node->hash == hash && node->kind == kind && slice_equal(node->name, name);
+}
+
+static struct channel *chain_find(struct channel *node, enum channel_kind kind, uint64_t hash,
+                                  struct slice name)
+{
+    while (node && !channel_is(node, kind, hash, name))
         node = atomic_load_explicit(&node->next, memory_order_acquire);
     return node;
 }
 
-static struct channel *channel_find(const struct channels *c, struct slice name)
+static struct channel *channel_find(const struct channels *c, enum channel_kind kind,
+                                    struct slice name)
 {
     uint64_t hash = key_hash(name);
     struct channel *first = atomic_load_explicit(&c->buckets[hash % BUCKETS], memory_order_acquire);
-    return chain_find(first, hash, name);
+    return chain_find(first, kind, hash, name);
 }
 
-static struct channel *channel_new(const struct channels *c, uint64_t hash, struct slice name)
+static struct channel *channel_new(const struct channels *c, enum channel_kind kind, uint64_t hash,
+                                   struct slice name)
 {
     size_t counts = c->lcore_count * sizeof(_Atomic(uint32_t));
     struct channel *node = calloc(1, sizeof(*node) + counts + name.len);
@@ -120,6 +130,7 @@ static struct channel *channel_new(const struct channels *c, uint64_t hash, stru
     uint8_t *bytes = (uint8_t *)node->subscribers + counts;
     memcpy(bytes, name.data, name.len);
     node->hash = hash;
+    node->kind = kind;
     node->name = slice_from(bytes, name.len);
     return node;
 }
@@ -158,9 +169,9 @@ void channels_add(struct channels *c, enum channel_kind kind, struct slice name,
     struct channel *fresh = NULL;
     channels_lock(c);
     struct channel *first = atomic_load_explicit(chain, memory_order_relaxed);
-    struct channel *node = chain_find(first, hash, name);
+    struct channel *node = chain_find(first, kind, hash, name);
     if (!node) {
-        node = fresh = channel_new(c, hash, name);
+        node = fresh = channel_new(c, kind, hash, name);
         atomic_store_explicit(&node->next, first, memory_order_relaxed);
         count_add(&c->count[kind], 1);
     }
@@ -197,7 +208,7 @@ void channels_remove(struct channels *c, enum channel_kind kind, struct slice na
     _Atomic(struct channel *) *place = chain_of(c, kind, hash);
     channels_lock(c);
     struct channel *node = atomic_load_explicit(place, memory_order_relaxed);
-    while (node && !(node->hash == hash && slice_equal(node->name, name))) {
+    while (node && !channel_is(node, kind, hash, name)) {
         place = &node->next;
         node = atomic_load_explicit(place, memory_order_relaxed);
     }
@@ -216,15 +227,18 @@ void channels_remove(struct channels *c, enum channel_kind kind, struct slice na
     list_free(done);
 }
 
-uint64_t channels_receivers(const struct channels *c, struct slice channel, uint64_t *lcores)
+uint64_t channels_receivers(const struct channels *c, enum channel_kind kind, struct slice channel,
+                            uint64_t *lcores)
 {
     *lcores = 0;
     uint64_t sum = 0;
-    if (channels_count(c, CHANNEL_NAME) > 0) {
-        struct channel *node = channel_find(c, channel);
+    if (channels_count(c, kind) > 0) {
+        struct channel *node = channel_find(c, kind, channel);
         if (node)
             sum = subscribers_sum(c, node, lcores);
     }
+    if (kind == CHANNEL_SHARD)
+        return sum;
     for (struct channel *p = atomic_load_explicit(&c->patterns, memory_order_acquire); p;
          p = atomic_load_explicit(&p->next, memory_order_acquire)) {
         if (glob_match(p->name, channel, false))
@@ -233,10 +247,11 @@ uint64_t channels_receivers(const struct channels *c, struct slice channel, uint
     return sum;
 }
 
-uint64_t channels_subscribers(const struct channels *c, struct slice channel)
+uint64_t channels_subscribers(const struct channels *c, enum channel_kind kind,
+                              struct slice channel)
 {
     uint64_t lcores = 0;
-    struct channel *node = channel_find(c, channel);
+    struct channel *node = channel_find(c, kind, channel);
     return node ? subscribers_sum(c, node, &lcores) : 0;
 }
 
@@ -245,13 +260,16 @@ uint64_t channels_count(const struct channels *c, enum channel_kind kind)
     return atomic_load_explicit(&c->count[kind], memory_order_relaxed);
 }
 
-void channels_each(const struct channels *c, void (*each)(void *arg, struct slice name), void *arg)
+void channels_each(const struct channels *c, enum channel_kind kind,
+                   void (*each)(void *arg, struct slice name), void *arg)
 {
-    if (channels_count(c, CHANNEL_NAME) == 0)
+    if (channels_count(c, kind) == 0)
         return;
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct channel *n = atomic_load_explicit(&c->buckets[i], memory_order_acquire); n;
-             n = atomic_load_explicit(&n->next, memory_order_acquire))
-            each(arg, n->name);
+             n = atomic_load_explicit(&n->next, memory_order_acquire)) {
+            if (n->kind == kind)
+                each(arg, n->name);
+        }
     }
 }

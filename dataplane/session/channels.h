@@ -17,7 +17,8 @@
 #include "slice.h"
 
 struct channels;
-enum channel_kind { CHANNEL_NAME, CHANNEL_PATTERN, CHANNEL_KINDS };
+/* Sharded channels have names of their own, which patterns do not match. */
+enum channel_kind { CHANNEL_NAME, CHANNEL_PATTERN, CHANNEL_SHARD, CHANNEL_KINDS };
 
 struct channels *channels_new(unsigned lcore_count);
 /* No reader is left. */
@@ -27,13 +28,16 @@ void channels_free(struct channels *c);
 void channels_add(struct channels *c, enum channel_kind kind, struct slice name, unsigned lcore);
 void channels_remove(struct channels *c, enum channel_kind kind, struct slice name, unsigned lcore);
 
-/* [read] Receivers of a message to channel, those of matching patterns counted once per pattern;
- * sets the bits of lcores that have some. */
-uint64_t channels_receivers(const struct channels *c, struct slice channel, uint64_t *lcores);
+/* [read] Receivers of a message to channel (kind NAME or SHARD), those of matching patterns counted
+ * once per pattern; sets the bits of lcores that have some. */
+uint64_t channels_receivers(const struct channels *c, enum channel_kind kind, struct slice channel,
+                            uint64_t *lcores);
 _Static_assert(LCORES_MAX <= 64, "a bit per lcore");
 /* [read] Subscribers of the channel itself. */
-uint64_t channels_subscribers(const struct channels *c, struct slice channel);
+uint64_t channels_subscribers(const struct channels *c, enum channel_kind kind,
+                              struct slice channel);
 /* [read] How many different patterns, or channels. */
 uint64_t channels_count(const struct channels *c, enum channel_kind kind);
-/* [read] Each channel. */
-void channels_each(const struct channels *c, void (*each)(void *arg, struct slice name), void *arg);
+/* [read] Each channel of kind NAME or SHARD. */
+void channels_each(const struct channels *c, enum channel_kind kind,
+                   void (*each)(void *arg, struct slice name), void *arg);

@@ -27,14 +27,14 @@ struct racer {
 
 static struct slice name_of(enum channel_kind kind, unsigned i, char room[16])
 {
-    snprintf(room, 16, kind == CHANNEL_NAME ? "name%u" : "n*%u", i);
+    snprintf(room, 16, kind == CHANNEL_PATTERN ? "n*%u" : "name%u", i);
     return slice_str(room);
 }
 
 static void racer_change(struct racer *r, struct rng *rng)
 {
     char room[16];
-    enum channel_kind kind = rng_below(rng, 3) ? CHANNEL_NAME : CHANNEL_PATTERN;
+    enum channel_kind kind = (enum channel_kind)(rng_below(rng, 4) % CHANNEL_KINDS);
     unsigned i = (unsigned)rng_below(rng, NAMES);
     struct slice name = name_of(kind, i, room);
     if (r->held[kind][i] && rng_below(rng, 2)) {
@@ -52,11 +52,11 @@ static void racer_look(struct racer *r, struct rng *rng)
     unsigned i = (unsigned)rng_below(rng, NAMES);
     struct slice name = name_of(CHANNEL_NAME, i, room);
     uint64_t mine = r->held[CHANNEL_NAME][i] + r->held[CHANNEL_PATTERN][i], lcores;
-    uint64_t all = channels_receivers(r->channels, name, &lcores);
+    uint64_t all = channels_receivers(r->channels, CHANNEL_NAME, name, &lcores);
     CHECK(all >= mine);
     CHECK(!mine || lcores & UINT64_C(1) << r->lcore);
     CHECK(lcores < UINT64_C(1) << THREADS);
-    CHECK(channels_subscribers(r->channels, name) >= r->held[CHANNEL_NAME][i]);
+    CHECK(channels_subscribers(r->channels, CHANNEL_NAME, name) >= r->held[CHANNEL_NAME][i]);
 }
 
 static void count_name(void *arg, struct slice name)
@@ -76,7 +76,7 @@ static void *racer_run(void *arg)
         racer_look(r, &rng);
         if (round % 4096 == 0) {
             unsigned seen = 0;
-            channels_each(r->channels, count_name, &seen);
+            channels_each(r->channels, CHANNEL_NAME, count_name, &seen);
         }
         if (rng_below(&rng, 8) == 0)
             qsbr_quiescent();
@@ -106,7 +106,7 @@ static void counts_hold_under_contention(void **state)
     assert_int_equal(channels_count(channels, CHANNEL_NAME), 0);
     assert_int_equal(channels_count(channels, CHANNEL_PATTERN), 0);
     uint64_t lcores;
-    assert_int_equal(channels_receivers(channels, slice_str("name1"), &lcores), 0);
+    assert_int_equal(channels_receivers(channels, CHANNEL_NAME, slice_str("name1"), &lcores), 0);
     assert_int_equal(lcores, 0);
     channels_free(channels);
 }

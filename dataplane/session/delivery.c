@@ -26,7 +26,7 @@ static void publication_render(struct publication *pub, uint8_t protocol)
     outbuf_init(&out);
     struct reply r = {.out = &out, .protocol = protocol};
     reply_push(&r, pub->pattern.data ? 4 : 3);
-    reply_bulk_str(&r, pub->pattern.data ? "pmessage" : "message");
+    reply_bulk_str(&r, pub->pattern.data ? "pmessage" : pub->sharded ? "smessage" : "message");
     if (pub->pattern.data)
         reply_bulk(&r, pub->pattern);
     reply_bulk(&r, pub->channel);
@@ -81,7 +81,7 @@ bool delivery_begin(struct worker *w, struct delivery *d)
     round_begin(w, all);
     if (all->units_left == 0)
         return false;
-    cursor_begin(w, d->pub.channel);
+    cursor_begin(w, &d->pub);
     all->begun = !delivery_go_on(w, all, d);
     return !all->begun;
 }
@@ -113,7 +113,7 @@ static void deliveries_turn(struct mail *mail, void *receiver)
     round_begin(w, all);
     while (all->first && all->units_left > 0) {
         if (!all->begun)
-            cursor_begin(w, all->first->pub.channel);
+            cursor_begin(w, &all->first->pub);
         all->begun = true;
         if (delivery_go_on(w, all, all->first))
             first_done(w, all);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "mailbox.h"
 #include "slice.h"
+#include "subscribe.h"
 
 struct session;
 struct subscription;
@@ -19,13 +20,6 @@ struct worker;
 /* A unit is some 100 ns: one subscriber, DELIVERY_UNIT_BYTES sent to him, or one pattern. */
 #define DELIVERY_PIECE 512
 #define DELIVERY_UNIT_BYTES 2048
-
-struct publication {
-    struct slice channel, message;
-    struct slice pattern; /* NULL data: to the channel itself */
-    uint8_t *rendered[2]; /* RESP2, RESP3; made when first needed */
-    size_t rendered_len[2];
-};
 
 struct delivery {
     struct delivery *next;
@@ -67,6 +61,6 @@ uint32_t publication_send(struct publication *pub, struct session *s);
 /* ---- subscribe.c ---- */
 struct deliveries *deliveries_of(const struct worker *w);
 /* The cursor to the first subscriber of the channel and the first pattern. */
-void cursor_begin(struct worker *w, struct slice channel);
+void cursor_begin(struct worker *w, const struct publication *pub);
 /* Serves one subscriber or looks at one pattern: units that it took; 0: that was all. */
 uint32_t cursor_step(struct worker *w, struct delivery *d);

@@ -78,11 +78,12 @@ char *session_describe(const struct session *s)
     snprintf(
         text, room,
         "id=%llu addr=%s laddr=%s fd=-1 name=%s age=%lld idle=%llu flags=%s db=0 sub=%u psub=%u "
-        "ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu "
+        "ssub=%u multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=0 rbp=0 obl=%zu "
         "oll=%zu omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%u",
         (unsigned long long)s->id, peer, local, name, (long long)(age_ms > 0 ? age_ms / 1000 : 0),
         (unsigned long long)((s->worker->now_us - s->last_active_us) / 1000000), flags,
         subscriptions_count(s, CHANNEL_NAME), subscriptions_count(s, CHANNEL_PATTERN),
+        subscriptions_count(s, CHANNEL_SHARD),
         s->flags & SESSION_MULTI ? (int)s->transaction->count : -1, n.query, n.query_free,
         n.arguments, n.transaction, n.out, n.blocks, n.out_mem, n.total, n.out > 0 ? "rw" : "r",
         s->last_command ? s->last_command : "NULL", s->reply.protocol);

@@ -23,15 +23,17 @@ struct publish_mail {
     uint8_t bytes[];
 };
 
-static struct publish_mail *mail_new(struct worker *from, struct worker *to, struct slice channel,
-                                     struct slice message)
+static struct publish_mail *mail_new(struct worker *from, struct worker *to,
+                                     const struct publication *pub)
 {
+    struct slice channel = pub->channel, message = pub->message;
     size_t len = channel.len + message.len;
     struct publish_mail *m = malloc(sizeof(*m) + len);
     CHECK(m);
     *m = (struct publish_mail){.to = to, .from = from, .len = len};
     memcpy(m->bytes, channel.data, channel.len);
     memcpy(m->bytes + channel.len, message.data, message.len);
+    m->delivery.pub.sharded = pub->sharded;
     m->delivery.pub.channel = slice_from(m->bytes, channel.len);
     m->delivery.pub.message = slice_from(m->bytes + channel.len, message.len);
     return m;
@@ -139,15 +141,14 @@ static void publisher_wait(struct session *publisher, struct publish_wait **wait
 }
 
 /* To this lcore's subscribers: most often at once. The mail of what is left, else NULL. */
-static struct publish_mail *publish_here(struct worker *w, struct slice channel,
-                                         struct slice message)
+static struct publish_mail *publish_here(struct worker *w, const struct publication *pub)
 {
-    struct delivery d = {.pub = {.channel = channel, .message = message}};
+    struct delivery d = {.pub = *pub};
     if (delivery_begin(w, &d)) {
         publication_free(&d.pub);
         return NULL;
     }
-    struct publish_mail *m = mail_new(w, w, channel, message);
+    struct publish_mail *m = mail_new(w, w, pub);
     struct publication own = m->delivery.pub;
     m->delivery = d;
     m->delivery.pub.channel = own.channel;
@@ -158,24 +159,29 @@ static struct publish_mail *publish_here(struct worker *w, struct slice channel,
     return m;
 }
 
-bool publish(struct session *publisher, struct slice channel, struct slice message, bool may_park,
+static enum channel_kind kind_of(const struct publication *pub)
+{
+    return pub->sharded ? CHANNEL_SHARD : CHANNEL_NAME;
+}
+
+bool publish(struct session *publisher, const struct publication *pub, bool may_park,
              uint64_t *receivers)
 {
     struct worker *w = publisher->worker;
     uint64_t lcores;
-    *receivers = channels_receivers(w->node->channels, channel, &lcores);
+    *receivers = channels_receivers(w->node->channels, kind_of(pub), pub->channel, &lcores);
     struct publish_wait *wait = NULL;
     for (unsigned i = 0; lcores >> i; i++) {
         if (!(lcores >> i & 1))
             continue;
         struct publish_mail *m;
         if (i == w->id) {
-            m = publish_here(w, channel, message);
+            m = publish_here(w, pub);
             if (m && may_park)
                 publisher_wait(publisher, &wait, m);
             continue;
         }
-        m = mail_new(w, w->node->workers[i], channel, message);
+        m = mail_new(w, w->node->workers[i], pub);
         m->mail.run = mail_arrived;
         if (mail_charge(m) && may_park)
             publisher_wait(publisher, &wait, m);
@@ -188,23 +194,23 @@ bool publish(struct session *publisher, struct slice channel, struct slice messa
 
 /* ---- the cluster ---- */
 
-void publish_to_cluster(struct worker *w, struct slice channel, struct slice message, bool sharded)
+void publish_to_cluster(struct worker *w, const struct publication *pub)
 {
     struct node *node = w->node;
     if (node->cluster != NULL)
-        cluster_publication_post(node->control, node->cluster_publish, channel, message, sharded,
-                                 &node->cluster_in_flight_bytes);
+        cluster_publication_post(node->control, node->cluster_publish, pub->channel, pub->message,
+                                 pub->sharded, &node->cluster_in_flight_bytes);
 }
 
-bool publish_from_cluster(struct node *node, struct slice channel, struct slice message)
+bool publish_from_cluster(struct node *node, const struct publication *pub)
 {
     uint64_t lcores;
     bool all = true;
-    (void)channels_receivers(node->channels, channel, &lcores);
+    (void)channels_receivers(node->channels, kind_of(pub), pub->channel, &lcores);
     for (unsigned i = 0; lcores >> i; i++) {
         if (!(lcores >> i & 1))
             continue;
-        struct publish_mail *m = mail_new(NULL, node->workers[i], channel, message);
+        struct publish_mail *m = mail_new(NULL, node->workers[i], pub);
         m->mail.run = mail_arrived;
         if (mail_charge(m)) {
             mail_discharge(m);

@@ -186,8 +186,10 @@ static void subscription_remove(struct subscription *sub, enum channel_kind kind
     channels_remove(s->worker->node->channels, kind, t->name, s->worker->id);
     if (!t->first)
         topic_free(p, kind, t);
-    if (s->subscriptions->count[CHANNEL_NAME] + s->subscriptions->count[CHANNEL_PATTERN] > 0)
-        return;
+    for (int k = 0; k < CHANNEL_KINDS; k++) {
+        if (s->subscriptions->count[k] > 0)
+            return;
+    }
     free(s->subscriptions);
     s->subscriptions = NULL;
     s->flags &= ~(uint32_t)SESSION_PUBSUB;
@@ -222,8 +224,30 @@ void subscriptions_remove_all(struct session *s, enum channel_kind kind,
 
 void subscriptions_drop(struct session *s)
 {
-    subscriptions_remove_all(s, CHANNEL_NAME, NULL, NULL);
-    subscriptions_remove_all(s, CHANNEL_PATTERN, NULL, NULL);
+    for (int k = 0; k < CHANNEL_KINDS; k++)
+        subscriptions_remove_all(s, (enum channel_kind)k, NULL, NULL);
+}
+
+void subscriptions_drop_topics(struct worker *w, bool (*lost)(void *arg, struct slice name),
+                               void (*told)(struct session *s, struct slice name), void *arg)
+{
+    struct topic *next;
+    for (struct topic *t = w->pubsub->all[CHANNEL_SHARD]; t; t = next) {
+        next = t->next;
+        if (!lost(arg, t->name))
+            continue;
+        struct slice name = slice_from(malloc(t->name.len + 1), t->name.len);
+        CHECK(name.data);
+        memcpy((uint8_t *)(uintptr_t)name.data, t->name.data, name.len);
+        struct subscription *after;
+        for (struct subscription *sub = t->first; sub; sub = after) {
+            struct session *s = sub->session;
+            after = sub->topic_next;
+            subscription_remove(sub, CHANNEL_SHARD); /* the last one takes the topic along */
+            told(s, name);
+        }
+        free((void *)(uintptr_t)name.data);
+    }
 }
 
 uint32_t subscriptions_count(const struct session *s, enum channel_kind kind)
@@ -233,7 +257,9 @@ uint32_t subscriptions_count(const struct session *s, enum channel_kind kind)
 
 size_t subscriptions_mem_bytes(const struct session *s)
 {
-    size_t count = subscriptions_count(s, CHANNEL_NAME) + subscriptions_count(s, CHANNEL_PATTERN);
+    size_t count = 0;
+    for (int k = 0; k < CHANNEL_KINDS; k++)
+        count += subscriptions_count(s, (enum channel_kind)k);
     return count * sizeof(struct subscription) + (count ? sizeof(struct subscriptions) : 0);
 }
 
@@ -244,12 +270,13 @@ struct deliveries *deliveries_of(const struct worker *w)
     return &w->pubsub->deliveries;
 }
 
-void cursor_begin(struct worker *w, struct slice channel)
+void cursor_begin(struct worker *w, const struct publication *pub)
 {
     struct pubsub *p = w->pubsub;
-    const struct topic *t = topic_find(p, CHANNEL_NAME, key_hash(channel), channel);
+    enum channel_kind kind = pub->sharded ? CHANNEL_SHARD : CHANNEL_NAME;
+    const struct topic *t = topic_find(p, kind, key_hash(pub->channel), pub->channel);
     p->deliveries.at = t ? t->first : NULL;
-    p->deliveries.pattern = p->all[CHANNEL_PATTERN];
+    p->deliveries.pattern = pub->sharded ? NULL : p->all[CHANNEL_PATTERN];
 }
 
 #define GLOB_UNIT_BYTES 64

@@ -14,8 +14,10 @@ static void session_validate_one(const struct worker *w, const struct session *s
     CHECK(!(s->flags & SESSION_MULTI) || s->transaction);
     CHECK(!(s->flags & SESSION_MULTI_FAILED) || s->flags & SESSION_MULTI);
     CHECK(!(s->flags & SESSION_PUBSUB) == !s->subscriptions);
-    CHECK(!s->subscriptions ||
-          subscriptions_count(s, CHANNEL_NAME) + subscriptions_count(s, CHANNEL_PATTERN) > 0);
+    CHECK(!s->subscriptions || subscriptions_count(s, CHANNEL_NAME) +
+                                       subscriptions_count(s, CHANNEL_PATTERN) +
+                                       subscriptions_count(s, CHANNEL_SHARD) >
+                                   0);
     CHECK(s->flags & SESSION_PARKED || (!s->parked && !s->parked_cancel));
     CHECK(s->reply.protocol == 2 || s->reply.protocol == 3);
 }

@@ -45,7 +45,7 @@ struct node {
     /* A client's PUBLISH for the other nodes; runs on the control thread; set with cluster. */
     void (*cluster_publish)(struct mail *mail, void *control);
     _Atomic(size_t) cluster_in_flight_bytes; /* of such mail */
-    struct cluster_shared *cluster; /* common/cluster_view.h; NULL: cluster-enabled no */
+    struct cluster_shared *cluster;          /* common/cluster_view.h; NULL: cluster-enabled no */
     /* Rendered by main: what INFO says of ports, EAL and the network stack; appends to out. */
     void (*info_network)(struct node *node, char **text, size_t *len);
 };
@@ -57,9 +57,10 @@ struct worker {
     struct ks *ks;
     const struct config *config; /* refreshed each loop */
     struct rng rng;
-    uint64_t now_us; /* monotonic, set each loop */
-    int64_t now_ms;  /* wall clock, set each loop */
-    uint64_t tsc;    /* end of the last command, for the duration of the next */
+    uint64_t now_us;       /* monotonic, set each loop */
+    int64_t now_ms;        /* wall clock, set each loop */
+    uint64_t view_version; /* of the cluster view that clients were told of */
+    uint64_t tsc;          /* end of the last command, for the duration of the next */
     struct session_list *sessions;
     struct pubsub *pubsub;
     struct unix_stream *unix_streams;    /* session/unix_stream.h: all of this lcore */
