@@ -7,10 +7,10 @@
 struct quicklist_pos list_seek(struct call *c, const struct quicklist *q, int64_t index)
 {
     int64_t count = (int64_t)q->count;
+    if (!c->paced || index < -count || index >= count)
+        return quicklist_seek(q, index);
     if (index < 0)
         index += count;
-    if (!c->paced || index < 0 || index >= count)
-        return quicklist_seek(q, index);
     struct quicklist_node *n;
     int64_t in_node; /* negative: from its end */
     if (index < count / 2) {

@@ -537,6 +537,11 @@ static void test_exec_in_pieces(void **state)
 {
     struct text t = {0};
     make_list("l");
+    TEST_SAYS(a,
+              "MULTI\r\nLPOS l none\r\nLINDEX l -5001\r\nLINDEX l -5000\r\nLINDEX l 5000\r\n"
+              "EXEC\r\n",
+              "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*4\r\n$-1\r\n$-1\r\n$2\r\n"
+              "e0\r\n$-1\r\n");
     TEST_SAYS(a, "SET x 1\r\n", "+OK\r\n");
     TEST_SAYS(a, "MULTI\r\nSET x 2\r\nLREM l 0 e7\r\nSET y 2\r\nLLEN l\r\n",
               "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n");
