@@ -225,6 +225,8 @@ static void test_slots_refused(void **state)
                    "line 1: a slot is out of range");
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected 7-5"),
                    "line 1: a range of slots is reversed");
+    expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected 5-5"),
+                   "line 1: a range of slots is reversed");
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected 1-5 3"),
                    "line 1: slot 3 is owned twice");
     expect_refused(MYSELF(GOOD, "myself,master", "- 0 0 0 connected "),

@@ -113,6 +113,9 @@ static void test_remains_are_removed(void **state)
     test_file_write(test_path(&folder, "nodes.conf.tmp"), "half of", 7);
     struct nodes_file *f = open_file();
     assert_int_equal(access(test_path(&folder, "nodes.conf.tmp"), F_OK), -1);
+    test_file_write(test_path(&folder, "nodes.conf.tmp"), new_text, TEXT_SIZE);
+    assert_true(nodes_file_replace(f, old, err));
+    assert_true(holds(f, old));
     nodes_file_close(f);
 }
 

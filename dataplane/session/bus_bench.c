@@ -30,7 +30,7 @@ static void on_frame(struct bus_frame *frame, void *control_end)
     const struct bus_header *h = &frame->message.header;
     assert_true(bench.frame_count < BENCH_FRAMES_MAX);
     bench.seen[bench.frame_count++] = (struct bus_seen){h->type, frame->answered, frame->arrived_us,
-                                                    h->current_epoch, frame->message.frame.len};
+                                                        h->current_epoch, frame->message.frame.len};
     frame->known = bench.known;
     if (bench.hold)
         bench.held[bench.held_count++] = frame;

@@ -12,11 +12,11 @@
  *
  * Bounds. A link whose messages control has not given back (BUS_LINK_LENT_MAX bytes) keeps two more
  * here, of successive PINGs only the newest (the others are answered all the same); then it is not
- * read until some come back. A link whose peer takes no PONGs (BUS_LINK_OUT_MAX bytes queued) is not
- * read either. All messages and parts of messages of an lcore together: past BUS_MEMORY_MAX bytes
- * no link begins another. Messages above BUS_FRAME_MAX, which only known nodes may send, are read
- * one at a time. A peer that control has not called known is a stranger: BUS_STRANGERS_MAX at a
- * time, the one silent for longest is cut for the next, BUS_STRANGER_US in silence, frames of
+ * read until some come back. A link whose peer takes no PONGs (BUS_LINK_OUT_MAX bytes queued) is
+ * not read either. All messages and parts of messages of an lcore together: past BUS_MEMORY_MAX
+ * bytes no link begins another. Messages above BUS_FRAME_MAX, which only known nodes may send, are
+ * read one at a time. A peer that control has not called known is a stranger: BUS_STRANGERS_MAX at
+ * a time, the one silent for longest is cut for the next, BUS_STRANGER_US in silence, frames of
  * BUS_STRANGER_FRAME_MAX bytes. */
 #pragma once
 #include "bus_mail.h"

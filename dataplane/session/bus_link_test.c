@@ -233,11 +233,18 @@ static void test_large_messages_one_at_a_time(void **state)
     assert_int_equal(bench.frame_count, before + 2);
     assert_int_equal(bench.seen[before + 1].len, large.len);
     assert_non_null(two->first); /* control still has it */
+    bench_push_pieces(three, large, 65536);
+    bench_run();
+    assert_non_null(three->first);
     bench_give_back(2);
     bench_run();
     assert_int_equal(bench.frame_count, before + 3);
     assert_null(two->first);
     assert_int_equal(bench.seen[before + 2].len, large.len);
+    bench_give_back(1);
+    bench_run();
+    assert_int_equal(bench.frame_count, before + 4);
+    assert_null(three->first);
     /* A link that ends leaves the place to the next. */
     bench_give_back(1);
     bench_run();
@@ -249,7 +256,7 @@ static void test_large_messages_one_at_a_time(void **state)
     test_stream_reset(one);
     bench_run();
     assert_null(two->first);
-    assert_int_equal(bench.frame_count, before + 4);
+    assert_int_equal(bench.frame_count, before + 5);
     free((void *)large.data);
 }
 
