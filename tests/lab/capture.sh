@@ -47,7 +47,7 @@ mount -t tmpfs -o size=64k none "$small"
 mkdir -p "$stuck"
 truncate -s 16M "$stuck.img"
 mkfs.ext4 -q "$stuck.img"
-mount -o loop "$stuck.img" "$stuck"
+mount -o loop "$stuck.img" "$stuck" || echo "no loop device: a disk that does not answer is not tried"
 lab up 1 standalone
 expect none field state
 
@@ -99,22 +99,25 @@ expect "No space left on device" field error
 read_file "$small/full.pcapng" "$(field packets)" --any || fail "the file is not whole"
 expect OK cli config set dir "$dir"
 
-echo "a disk that does not answer: the capture loses packets, clients notice nothing"
-expect OK cli config set dir "$stuck"
-cli capture start file stuck.pcapng > /dev/null
-fsfreeze -f "$stuck"
-lab exec timeout 60 redis-benchmark -h 10.77.0.1 -q -n 3000 -c 20 -t set,get > /dev/null
-expect running field state
-expect PONG cli ping
-cli capture stop > "$dir/stop" &
-stop=$!
-expect PONG cli ping
-fsfreeze -u "$stuck"
-wait $stop
-[ "$(field dropped)" -gt 0 ] || fail "nothing was dropped"
-expect ended field state
-read_file "$stuck/stuck.pcapng" "$(field packets)" --any || fail "the file is not whole"
-expect OK cli config set dir "$dir"
+hang() {
+  echo "a disk that does not answer: the capture loses packets, clients notice nothing"
+  expect OK cli config set dir "$stuck"
+  cli capture start file stuck.pcapng > /dev/null
+  fsfreeze -f "$stuck"
+  lab exec timeout 60 redis-benchmark -h 10.77.0.1 -q -n 3000 -c 20 -t set,get > /dev/null
+  expect running field state
+  expect PONG cli ping
+  cli capture stop > "$dir/stop" &
+  stop=$!
+  expect PONG cli ping
+  fsfreeze -u "$stuck"
+  wait $stop
+  [ "$(field dropped)" -gt 0 ] || fail "nothing was dropped"
+  expect ended field state
+  read_file "$stuck/stuck.pcapng" "$(field packets)" --any || fail "the file is not whole"
+  expect OK cli config set dir "$dir"
+}
+if mountpoint -q "$stuck"; then hang; fi
 
 echo "the end of the node ends a capture in order"
 cli capture start file last.pcapng > /dev/null

@@ -2,6 +2,7 @@
 # What scripts/lab promises: two nodes on one bridge, start, stop, kill, pause, resume; a flood while paused; node to
 # node traffic.
 set -euo pipefail
+[ -z "${SLOTWIRE_NIC:-}" ] || { echo "needs two nodes, and so TAP ports"; exit 77; }
 root=$(cd "$(dirname "$0")/../.." && pwd)
 export SLOTWIRE_LAB=test-nodes-$$
 lab() { "$root/scripts/lab" "$@"; }

@@ -2,6 +2,7 @@
 # Node to node over the lab's bridge: two nodes, one of them with two lcores, connect to each other and ping; peers
 # that refuse, do not exist, hang or die are told apart; nothing stays open.
 set -euo pipefail
+[ -z "${SLOTWIRE_NIC:-}" ] || { echo "needs two nodes, and so TAP ports"; exit 77; }
 root=$(cd "$(dirname "$0")/../.." && pwd)
 export SLOTWIRE_LAB=test-peers-$$
 lab() { "$root/scripts/lab" "$@"; }
