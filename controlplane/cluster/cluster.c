@@ -76,7 +76,12 @@ static void publish_out(struct cluster *c, const struct cluster_publish *publish
 static void replication_take(struct cluster *c, const struct cluster_replication *replication)
 {
     c->replication = *replication;
-    if (!replication->synced && !node_is_primary(c->self))
+    /* Until the shell was told to follow our primary, it speaks of the one before: the offset of
+     * another history says nothing. */
+    const struct cluster_node *primary = c->self->primary;
+    if (!node_is_primary(c->self) && (!primary || strcmp(primary->id, c->following_id) != 0))
+        c->replication.synced = false;
+    if (!c->replication.synced && !node_is_primary(c->self))
         c->replication.offset = 0;
     c->self->offset = c->replication.offset;
     election_on_replication(c);
@@ -131,12 +136,14 @@ void cluster_step(struct cluster *c, const struct cluster_event *event,
 {
     size_t first = actions->count;
     c->out = actions;
+    c->event_us = event->now_us;
     if (event->now_us > c->now_us) {
         c->now_us = event->now_us;
         c->wall_ms = event->wall_ms;
     }
     if (!c->started)
         first_step(c);
+    cluster_stall_notice(c);
     event_take(c, event);
     if (c->health_want)
         cluster_health_update(c);

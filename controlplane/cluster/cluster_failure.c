@@ -13,7 +13,7 @@ bool cluster_report_add(struct cluster *c, struct cluster_node *n, struct cluste
 {
     for (uint32_t i = 0; i < n->report_count; i++)
         if (n->reports[i].by == by) {
-            n->reports[i].at_us = c->now_us;
+            n->reports[i].at_us = c->event_us;
             return false;
         }
     if (n->report_count == n->report_size) {
@@ -21,7 +21,7 @@ bool cluster_report_add(struct cluster *c, struct cluster_node *n, struct cluste
         n->reports = realloc(n->reports, n->report_size * sizeof(*n->reports));
         CHECK(n->reports);
     }
-    n->reports[n->report_count++] = (struct cluster_report){by, c->now_us};
+    n->reports[n->report_count++] = (struct cluster_report){by, c->event_us};
     return true;
 }
 

@@ -15,9 +15,17 @@ static void answer(struct cluster *c, const struct cluster_event_frame *event)
     cluster_frame_put(frame);
 }
 
+/* A sign of life is as old as its arrival. */
+static void life_take(const struct cluster *c, struct cluster_node *n)
+{
+    if (c->event_us > n->data_received_us)
+        n->data_received_us = c->event_us;
+    n->heard = true;
+}
+
 static void pong_take(struct cluster *c, struct cluster_node *n)
 {
-    n->pong_received_us = c->now_us;
+    n->pong_received_us = c->event_us;
     n->ping_sent_us = 0;
     cluster_failure_clear(c, n);
 }
@@ -64,7 +72,7 @@ static void ping_take(struct cluster *c, struct cluster_link *link, struct clust
             return;
         if (!sender) {
             sender = link->node; /* it has its name now */
-            sender->data_received_us = c->now_us;
+            life_take(c, sender);
             cluster_epoch_adopt(c, sender, &m->header);
         }
         pong_take(c, sender);
@@ -183,8 +191,7 @@ void cluster_frame_take(struct cluster *c, const struct cluster_event_frame *eve
     bool ping = !m->light && bus_type_is_ping(m->header.type);
     bool expected = known && ((link->id & CLUSTER_LINK_INBOUND) || link->node == sender);
     if (known && expected) {
-        sender->data_received_us = c->now_us;
-        sender->heard = true;
+        life_take(c, sender);
         if (link->id & CLUSTER_LINK_INBOUND) {
             cluster_link_bind(c, link, sender);
             sender->flags &= (uint16_t)~BUS_NODE_MEET;

@@ -149,14 +149,13 @@ static void open_tick(struct cluster *c)
     }
 }
 
-/* A link that has carried nothing for half a timeout may be stuck: a new one may not be. */
+/* A link on which a PING is not answered for half a timeout may be dead: a new one may not be. What
+ * comes in on the other link says nothing of this one. */
 static void link_check(struct cluster *c, struct cluster_node *n)
 {
     uint64_t timeout_us = cluster_timeout_us(c);
-    if (!n->link || n->ping_sent_us == 0 || c->now_us - n->link->created_us <= timeout_us)
-        return;
-    if (c->now_us - n->ping_sent_us > timeout_us / 2 &&
-        c->now_us - n->data_received_us > timeout_us / 2)
+    if (n->link && n->ping_sent_us != 0 && c->now_us - n->ping_sent_us > timeout_us / 2 &&
+        c->now_us - n->link->created_us > timeout_us)
         cluster_link_close(c, n->link);
 }
 
@@ -198,6 +197,26 @@ static void time_move(uint64_t *at_us, uint64_t by_us, uint64_t now_us)
         *at_us = *at_us + by_us < now_us ? *at_us + by_us : now_us;
 }
 
+/* The others may have elected somebody else meanwhile: as one who comes back from a minority, and
+ * what was heard so far does not count. */
+static void stalled(struct cluster *c)
+{
+    for (uint32_t i = 0; i < c->node_count; i++)
+        c->nodes[i]->heard = false;
+    c->stalled = true;
+    c->health_want = true;
+}
+
+void cluster_stall_notice(struct cluster *c)
+{
+    if (c->tick_due_us == 0 || c->stall_noticed_us == c->tick_due_us ||
+        c->event_us <= c->tick_due_us + cluster_timeout_us(c) / 2)
+        return;
+    c->stall_noticed_us = c->tick_due_us;
+    stalled(c);
+    cluster_health_update(c);
+}
+
 /* A node that slept (a stalled process, a paused machine) must not accuse the others of it. */
 static void stall_forgive(struct cluster *c)
 {
@@ -212,14 +231,8 @@ static void stall_forgive(struct cluster *c)
         time_move(&c->nodes[i]->ping_sent_us, late_us, c->now_us);
         time_move(&c->nodes[i]->data_received_us, late_us, c->now_us);
     }
-    if (late_us <= cluster_timeout_us(c) / 2)
-        return;
-    /* The others may have elected somebody else meanwhile: as one who comes back from a minority.
-     */
-    for (uint32_t i = 0; i < c->node_count; i++)
-        c->nodes[i]->heard = false;
-    c->stalled = true;
-    c->health_want = true;
+    if (late_us > cluster_timeout_us(c) / 2)
+        stalled(c);
 }
 
 /* Our primary is a replica itself, and no slot's new owner will ever tell us whom to follow. */

@@ -99,6 +99,8 @@ void cluster_self_follow(struct cluster *c, struct cluster_node *primary)
         self->flags |= BUS_NODE_SLAVE;
     }
     cluster_node_link_primary(self, primary);
+    c->replication.synced = c->replication.link_up = false;
+    c->replication.offset = self->offset = 0;
     if (primary->shard_id[0])
         cluster_node_set_shard_id(c, self, primary->shard_id);
     election_on_role(c);

@@ -87,6 +87,7 @@ struct cluster {
     struct cluster_env env;
     struct rng rng;
     uint64_t now_us, wall_ms; /* of the event at hand; now_us never goes back */
+    uint64_t event_us;        /* when it happened, also if later ones were looked at before it */
     struct cluster_actions *out;
     bool started;
     struct cluster_counts counts;
@@ -152,6 +153,7 @@ struct cluster {
     uint64_t first_us, minority_us, ok_not_before_us;
 
     /* cluster_ping.c */
+    uint64_t stall_noticed_us; /* the tick_due_us that it was noticed for */
     uint64_t tick_due_us, tick_next_us, ring_due_us, suspicion_due_us, suspicion_us;
     char ring_id[BUS_NAME_SIZE + 1];
     uint64_t gossip_sequence;
@@ -313,6 +315,8 @@ struct cluster_pong *cluster_build_pong(struct cluster *c);
 
 /* ---- cluster_ping.c: the schedule ---- */
 void cluster_tick(struct cluster *c);
+/* Each event, first: the TICK before it is missing for so long that the lease has run out. */
+void cluster_stall_notice(struct cluster *c);
 /* PING (MEET until the node knows us) on our link, if it is up. */
 void cluster_ping(struct cluster *c, struct cluster_node *n, uint32_t random);
 /* To all nodes on our links. */
