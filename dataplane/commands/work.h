@@ -6,7 +6,7 @@
  * which is where a piece ends. Its reply is built aside and sent when it is complete, so nobody
  * sees a part of it, and all that was said and changed counts as one instant.
  *
- * Owner: the lcore that the client lives on. Bound: one per parked session; WORK_FIBERS_MAX stacks
+ * Owner: the lcore that the client lives on. Bound: one per parked session; JOB_FIBERS_MAX stacks
  * per lcore, beyond which commands take turns. A client that ends while its command waits takes it
  * along; a command that has begun goes on to its end (as Redis finishes what it began), a reading
  * one at its next step. */
@@ -28,7 +28,6 @@
 #endif
 /* Bytes that cost as much as one element. */
 #define WORK_BYTES_PER_ELEMENT 1024
-#define WORK_FIBERS_MAX 64
 
 struct work;
 
