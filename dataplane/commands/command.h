@@ -164,6 +164,9 @@ struct command {
     uint32_t flags;
     uint32_t acl;
     struct key_spec keys[KEY_SPECS_MAX];
+    /* As command_keys(), where the specifications cannot describe it; NULL: they can. All keys are
+     * then written. */
+    int (*find_keys)(const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t max);
     const char *group, *since, *complexity, *summary;
     const char *const *tips; /* NULL-terminated */
     const struct command_arg *args;
@@ -190,6 +193,7 @@ void commands_init(void);
  * of range). Writes at most max; call again with more room when the result is larger. */
 int command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc, uint32_t *out,
                  uint32_t max);
+int command_keys_migrate(const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t max);
 /* For the first count of them, in the same order: whether the command may change the key. */
 void command_keys_written(const struct command *cmd, const struct slice *argv, uint32_t argc,
                           bool *written, uint32_t count);

@@ -217,7 +217,7 @@ void info_stats(const struct worker *w, struct text *t)
                 "pubsubshard_channels:0\r\n"
                 "latest_fork_usec:0\r\n"
                 "total_forks:0\r\n"
-                "migrate_cached_sockets:0\r\n"
+                "migrate_cached_sockets:%u\r\n"
                 "tracking_total_keys:0\r\n"
                 "tracking_total_items:0\r\n"
                 "tracking_total_prefixes:0\r\n"
@@ -227,6 +227,7 @@ void info_stats(const struct worker *w, struct text *t)
                 sum(METRIC_keyspace_misses),
                 (unsigned long long)channels_count(node->channels, CHANNEL_NAME),
                 (unsigned long long)channels_count(node->channels, CHANNEL_PATTERN),
+                atomic_load_explicit(&node->migrate_links_idle, memory_order_relaxed),
                 sum(METRIC_errors_replied));
 }
 

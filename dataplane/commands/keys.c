@@ -67,10 +67,29 @@ static bool spec_keys(const struct key_spec *spec, const struct slice *argv, int
     return true;
 }
 
+/* One key, or, when that is empty, all behind the word KEYS, which may be a password too. */
+int command_keys_migrate(const struct slice *argv, uint32_t argc, uint32_t *out, uint32_t max)
+{
+    struct key_sink sink = {out, max, 0};
+    uint32_t at = 6;
+    if (argc <= 3)
+        return -1;
+    while (argv[3].len == 0 && at < argc && !slice_equal_word(argv[at], "keys"))
+        at += slice_equal_word(argv[at], "auth2") ? 3 : slice_equal_word(argv[at], "auth") ? 2 : 1;
+    if (argv[3].len > 0 || at >= argc)
+        key_sink_add(&sink, 3);
+    else
+        for (at++; at < argc; at++)
+            key_sink_add(&sink, (int)at);
+    return sink.count;
+}
+
 int command_keys(const struct command *cmd, const struct slice *argv, uint32_t argc, uint32_t *out,
                  uint32_t max)
 {
     struct key_sink sink = {out, max, 0};
+    if (cmd->find_keys)
+        return cmd->find_keys(argv, argc, out, max);
     for (int i = 0; i < KEY_SPECS_MAX && cmd->keys[i].begin != 0; i++) {
         if (cmd->keys[i].flags & KEY_NOT_KEY)
             continue;
@@ -85,6 +104,8 @@ void command_keys_written(const struct command *cmd, const struct slice *argv, u
 {
     struct key_sink sink = {NULL, 0, 0};
     uint32_t at = 0;
+    for (; cmd->find_keys && at < count; at++)
+        written[at] = true;
     for (int i = 0; i < KEY_SPECS_MAX && cmd->keys[i].begin != 0; i++) {
         if (cmd->keys[i].flags & KEY_NOT_KEY)
             continue;

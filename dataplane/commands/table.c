@@ -40,6 +40,7 @@ static struct command commands[] = {
 #include "connection.def"
 #include "server.def"
 #include "dump.def"
+#include "migrate.def"
 #include "generic.def"
 #include "string.def"
 #include "hash.def"

@@ -7,6 +7,7 @@
 #include "fiber.h"
 #include "job.h"
 #include "metrics.h"
+#include "redirect.h"
 #include "session.h"
 
 /* Slots made ready for a change of many per piece. */
@@ -133,6 +134,12 @@ static void work_main(void *arg)
         keys_find(w);
     if (!slots_note(w)) {
         reply_error(c->reply, REPLY_OOM);
+        return;
+    }
+    /* The keys may have moved to another node meanwhile. */
+    char text[REDIRECT_TEXT_SIZE];
+    if (!redirect_check(c, text)) {
+        reply_error(c->reply, text);
         return;
     }
     while (!ks_claim_open(c->ks, w->claim, SLOTS_PER_PIECE))

@@ -3,6 +3,7 @@
 #include "error_counts.h"
 #include "job.h"
 #include "latency.h"
+#include "migrate_link.h"
 #include "session.h"
 #include "slowlog.h"
 #include "stats.h"
@@ -49,6 +50,7 @@ void worker_tables_free(struct worker *w)
     session_list_free(w->sessions);
     unix_streams_free(w);
     jobs_free(w->jobs);
+    migrate_links_free(w);
     pubsub_free(w->pubsub);
     free(w->errors);
     command_stats_free(w->command_stats);

@@ -109,6 +109,14 @@ static void part_count(struct keyspace *k, const struct claim_part *part, int de
                               memory_order_relaxed);
 }
 
+void ks_claim_let_read(struct ks *ks, struct claim *claim, bool let)
+{
+    struct keyspace *k = ks->shared;
+    slot_lock(&k->claims.lock);
+    claim->lets_in = let;
+    slot_unlock(&k->claims.lock);
+}
+
 bool ks_claim(struct ks *ks, struct claim *claim, void (*granted)(void *arg), void *arg)
 {
     struct keyspace *k = ks->shared;

@@ -34,6 +34,10 @@ void claim_add_key(struct claim *claim, const struct key *key, bool exclusive);
 void claim_add_slot(struct claim *claim, uint16_t slot, bool exclusive);
 void claim_add_all(struct claim *claim, bool exclusive);
 
+/* One that changes its keys only in the end: until then (let false) others may read them, in one go
+ * under their slot's lock; requests of claims wait all the same. */
+void ks_claim_let_read(struct ks *ks, struct claim *claim, bool let);
+
 /* True: granted. False: queued; granted(arg) is called once, on any lcore, when it is. */
 bool ks_claim(struct ks *ks, struct claim *claim, void (*granted)(void *arg), void *arg);
 /* True: it was still queued and is not any more. False: granted() was called or is about to be. */

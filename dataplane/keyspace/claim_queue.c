@@ -103,6 +103,11 @@ void claim_queue_remove(struct claim_queues *q, struct claim_part *part, struct 
         queue_open(first, granted);
 }
 
+static bool mode_reads(unsigned mode)
+{
+    return mode == CLAIM_READ || mode == CLAIM_READ_PART;
+}
+
 bool claim_queue_blocks(struct claim_queues *q, const struct claim_part *like,
                         const struct claim *but)
 {
@@ -111,6 +116,7 @@ bool claim_queue_blocks(struct claim_queues *q, const struct claim_part *like,
         return false;
     for (const struct claim_part *part = first; part; part = part->next) {
         if (part->claim->state == CLAIM_GRANTED && part->claim != but &&
+            !(part->claim->lets_in && mode_reads(like->mode)) &&
             conflicts[like->mode] & MODE_BIT(part->mode))
             return true;
     }

@@ -36,6 +36,7 @@ struct claim {
     bool merged;   /* no part stands twice in parts */
     bool several;  /* changes several keys: tx_seq matters */
     bool opened;   /* ks_claim_open() began */
+    bool lets_in;  /* ks_claim_let_read() */
     unsigned count, room;
     unsigned closed_parts; /* not open; under the lock */
     unsigned next;         /* where open and close go on */

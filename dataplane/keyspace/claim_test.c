@@ -240,6 +240,26 @@ static void test_short_commands_meet_granted_claims_only(void **state)
     ks_unlock(ks, key.slot);
 }
 
+/* Reading in one go passes, changing and asking wait, and whoever waits is not overtaken. */
+static void test_a_claim_that_lets_in(void **state)
+{
+    struct ks *ks = ks_of(state);
+    struct asker mover = claim_of(ks, "A");
+    ks_claim_let_read(ks, mover.claim, true);
+    ask(ks, &mover);
+    GRANTED(mover);
+    assert_true(may(ks, "a", false));
+    assert_false(may(ks, "a", true));
+    ASK(reader, "a");
+    WAITS(reader);
+    assert_true(may(ks, "a", false));
+    ks_claim_let_read(ks, mover.claim, false);
+    assert_false(may(ks, "a", false));
+    release(ks, &mover);
+    GRANTED(reader);
+    release(ks, &reader);
+}
+
 static void test_a_key_beside_a_claimed_one(void **state)
 {
     struct ks *ks = ks_of(state);
@@ -500,6 +520,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_whole_keyspace, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_short_commands_meet_granted_claims_only, ks_setup,
                                         ks_teardown),
+        cmocka_unit_test_setup_teardown(test_a_claim_that_lets_in, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_a_key_beside_a_claimed_one, ks_setup, ks_teardown),
         cmocka_unit_test_setup_teardown(test_the_owner_works_without_the_lock, ks_setup,
                                         ks_teardown),

@@ -106,9 +106,19 @@ static bool lcore_build_bus(struct lcore *l)
     return tcp_listen(l->tcp, c->bus_port, bus_links_accept, l->bus);
 }
 
+static struct stream *lcore_connect(struct worker *w, const uint8_t address[16], uint16_t port,
+                                    const struct stream_user_ops *user_ops, void *user)
+{
+    struct lcore *l = container_from(w, struct lcore, worker);
+    struct ip_addr to;
+    memcpy(to.b, address, sizeof(to.b));
+    return tcp_connect(l->tcp, &to, port, 0, user_ops, user);
+}
+
 static bool lcore_build_worker(struct lcore *l)
 {
     struct worker *w = &l->worker;
+    w->connect = lcore_connect;
     w->id = l->config.id;
     w->node = l->config.node;
     w->config = config_get();

@@ -9,6 +9,7 @@
 #include "link_stream.h"
 #include "log.h"
 #include "metrics.h"
+#include "migrate_link.h"
 #include "qsbr.h"
 #include "session.h"
 #include "steer.h"
@@ -133,6 +134,7 @@ static bool lcore_cron(struct lcore *l)
         return false;
     l->cron_due_us = l->worker.now_us + 1000000 / (uint64_t)config->hz;
     session_cron(&l->worker, SESSION_CRON_BUDGET);
+    migrate_links_cron(&l->worker);
     lcore_follow_link(l);
     pubsub_follow_view(&l->worker);
     if (!atomic_load_explicit(&l->worker.node->active_expire_off, memory_order_relaxed))

@@ -33,6 +33,7 @@ struct node {
     _Atomic(int64_t) pause_until_ms; /* CLIENT PAUSE; 0: none */
     _Atomic(bool) pause_all;         /* else writes only */
     _Atomic(bool) active_expire_off; /* DEBUG SET-ACTIVE-EXPIRE 0: the loop skips the cycle */
+    _Atomic(uint32_t) migrate_links_idle; /* of all lcores */
     int64_t start_ms;                /* wall clock at start */
     char run_id[41];
     char executable[512], config_file[512];
@@ -49,6 +50,9 @@ struct node {
     /* Rendered by main: what INFO says of ports, EAL and the network stack; appends to out. */
     void (*info_network)(struct node *node, char **text, size_t *len);
 };
+
+struct migrate_link;
+struct stream_user_ops;
 
 struct worker {
     unsigned id;
@@ -69,6 +73,11 @@ struct worker {
     struct slowlog *slowlog;             /* one for all lcores */
     struct latency *latency;             /* one for all lcores */
     struct jobs *jobs;                   /* commands/job.h */
+    struct migrate_link *migrate_links;  /* commands/migrate_link.h: the idle ones */
+    /* Opens a connection that lives on this lcore, as tcp_connect(); set by lcore/. IPv4 as
+     * ::ffff:a.b.c.d. */
+    struct stream *(*connect)(struct worker *w, const uint8_t address[16], uint16_t port,
+                              const struct stream_user_ops *user_ops, void *user);
     /* Messages in the mailbox; w: publishers, any lcore. */
     _Alignas(64) _Atomic(size_t) publish_in_flight_bytes;
 };

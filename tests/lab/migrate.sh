@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# MIGRATE between two nodes, to a stock redis-server and back.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+exec "$here/../lib/with_lab" 2 standalone python3 "$here/migrate.py"
