@@ -41,6 +41,9 @@ struct cluster_shell {
     struct admin_request *waiting;          /* requests that the state has not answered */
     uint64_t request_id;
     uint64_t tick_due_us;
+    uint64_t published_version, settled_version; /* of views */
+    uint64_t lease_until_us;
+    bool lapsed; /* the lease ran out, and lcores may still hold the view of before */
     bool stepping;
 };
 
@@ -59,7 +62,7 @@ static void retire(struct cluster_shell *s, struct cluster_view *view, struct cl
 
 static void publish_view(struct cluster_shell *s, struct cluster_action *a)
 {
-    uint64_t version = a->view->version;
+    uint64_t version = s->published_version = a->view->version;
     struct cluster_view *old = cluster_view_publish(s->host.shared, a->view);
     a->view = NULL;
     retire(s, old, NULL, version);
@@ -155,6 +158,19 @@ static void act(struct cluster_shell *s, struct cluster_action *a, uint64_t now_
 
 /* ---- events ---- */
 
+/* From the start of a completed step on, half a node timeout. One that ran out is only renewed when
+ * all lcores have seen what the state made of it: a node that stood still serves nobody by a view
+ * from before. */
+static void lease_renew(struct cluster_shell *s, uint64_t start_us)
+{
+    s->lapsed |= s->lease_until_us != 0 && start_us >= s->lease_until_us;
+    if (s->lapsed && s->settled_version < s->published_version)
+        return;
+    s->lapsed = false;
+    s->lease_until_us = start_us + (uint64_t)s->settings.node_timeout_ms * 500;
+    atomic_store_explicit(&s->host.shared->lease_until_us, s->lease_until_us, memory_order_relaxed);
+}
+
 static void step(struct cluster_shell *s, struct cluster_event *event)
 {
     uint64_t now_us = clock_now_us();
@@ -168,9 +184,7 @@ static void step(struct cluster_shell *s, struct cluster_event *event)
         act(s, &s->actions.items[i], now_us);
     cluster_actions_clear(&s->actions);
     s->stepping = false;
-    atomic_store_explicit(&s->host.shared->lease_until_us,
-                          now_us + (uint64_t)s->settings.node_timeout_ms * 500,
-                          memory_order_relaxed);
+    lease_renew(s, now_us);
 }
 
 static void on_up(void *arg, cluster_link_id id, struct slice local_ip, struct slice peer_ip)
@@ -279,6 +293,7 @@ static void collect(struct cluster_shell *s)
     }
     if (settled == 0)
         return;
+    s->settled_version = settled;
     struct cluster_event event = {.kind = CLUSTER_EVENT_SETTLED, .settled = {.version = settled}};
     step(s, &event);
 }

@@ -63,6 +63,11 @@ static void slots_assign(struct cluster *c, const uint8_t *set, struct cluster_n
 void admin_addslots(struct cluster *c, const struct cluster_admin *admin)
 {
     uint8_t set[BUS_SLOTS_SIZE];
+    /* Redis lets a replica own slots that it never shows. */
+    if (!node_is_primary(c->self)) {
+        cluster_admin_error(c, admin, "You can use ADDSLOTS only with masters.");
+        return;
+    }
     if (!slots_parse(c, admin, false, set))
         return;
     slots_assign(c, set, c->self);

@@ -93,6 +93,8 @@ static void refusals_about_other_nodes(void **state)
                         "-ERR The specified node is not a master\r\n");
     assert_string_equal(test_net_command(net, 3, "setslot 1 stable"),
                         "-ERR You can use SETSLOT only with masters.\r\n");
+    assert_string_equal(test_net_command(net, 3, "addslots 1"),
+                        "-ERR You can use ADDSLOTS only with masters.\r\n");
     assert_string_equal(test_net_command(net, 0, "setslot 0 migrating %s", replica),
                         "-ERR Target node is not a master\r\n");
     assert_string_equal(test_net_command(net, 0, "setslot 0 importing %s", id_of(net, 1)),

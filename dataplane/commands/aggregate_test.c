@@ -1,32 +1,8 @@
 /* What aggregates cost is accounted as they change: after any commands the keyspace's count of a
  * key is what the object says, and nothing is left once the keys are gone. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 #include "check.h"
 #include "object.h"
-#include "test_node.h"
-
-static struct test_node *node;
-static struct test_client *client;
-
-static int setup(void **state)
-{
-    node = test_node_new(1);
-    client = test_connect(node, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_node_free(node);
-    return 0;
-}
+#include "one_client.h"
 
 static uint64_t used_bytes(void)
 {

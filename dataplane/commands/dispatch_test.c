@@ -1,32 +1,8 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 #include "command.h"
 #include "metrics.h"
 #include "name_key.h"
 #include "stats.h"
-#include "test_node.h"
-
-static struct test_node *node;
-static struct test_client *client;
-
-static int setup(void **state)
-{
-    node = test_node_new(1);
-    client = test_connect(node, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_node_free(node);
-    return 0;
-}
+#include "one_client.h"
 
 static void every_row_is_found_in_any_case(void **state)
 {

@@ -1,31 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include "test_node.h"
-
-static struct test_node *node;
-static struct test_client *client;
-
-#define SAYS(text, want) TEST_SAYS(client, text "\r\n", want)
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-
-static int setup(void **state)
-{
-    node = test_node_new(1);
-    client = test_connect(node, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_node_free(node);
-    return 0;
-}
+#include "one_client.h"
 
 static void fields_are_set_and_read(void **state)
 {

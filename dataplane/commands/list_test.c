@@ -1,38 +1,11 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include "test_node.h"
+#include "one_client.h"
 
-static struct test_node *node;
-static struct test_client *client;
-
-#define SAYS(text, want) TEST_SAYS(client, text "\r\n", want)
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 #define NOT_INTEGER "-ERR value is not an integer or out of range\r\n"
 #define SYNTAX "-ERR syntax error\r\n"
-#define ONE(a) "$1\r\n" a "\r\n"
 #define LIST1(a) "*1\r\n" ONE(a)
 #define LIST2(a, b) "*2\r\n" ONE(a) ONE(b)
 #define LIST3(a, b, c) "*3\r\n" ONE(a) ONE(b) ONE(c)
 #define LIST4(a, b, c, d) "*4\r\n" ONE(a) ONE(b) ONE(c) ONE(d)
-
-static int setup(void **state)
-{
-    node = test_node_new(1);
-    client = test_connect(node, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_node_free(node);
-    return 0;
-}
 
 static void elements_are_pushed_and_popped(void **state)
 {

@@ -1,34 +1,7 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-#include "test_node.h"
+#include "one_client.h"
 
-static struct test_node *node;
-static struct test_client *client;
-
-#define SAYS(text, want) TEST_SAYS(client, text "\r\n", want)
-#define WRONG_TYPE "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
-#define ONE(a) "$1\r\n" a "\r\n"
 #define INTSET "$6\r\nintset\r\n"
 #define HASHTABLE "$9\r\nhashtable\r\n"
-
-static int setup(void **state)
-{
-    node = test_node_new(1);
-    client = test_connect(node, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    test_node_free(node);
-    return 0;
-}
 
 static void members_are_added_and_removed(void **state)
 {

@@ -108,7 +108,7 @@ lab node 2 start
 within 30 "node 2 is back" is_ok 2
 lab node 2 stop
 conf=/tmp/slotwire-$SLOTWIRE_LAB/node-2/nodes.conf
-sed -i '1s/5461/5462/' "$conf"
+sed -i 's/ 5461-/ 5462-/' "$conf"
 cp "$conf" "$work/damaged"
 ! lab node 2 start > "$work/start" 2>&1 || fail "a damaged nodes.conf was taken"
 grep -q "is damaged" "$work/start" || { cat "$work/start"; fail "no word of the damage"; }
