@@ -283,7 +283,7 @@ static void election_win(struct cluster *c)
     /* As a primary it could vote for another in the epoch that is its own. */
     if (c->last_vote_epoch < epoch)
         c->last_vote_epoch = epoch;
-    cluster_self_promote(c, epoch);
+    cluster_self_win(c, epoch);
 }
 
 /* Another attempt, in an epoch of its own. */

@@ -35,7 +35,7 @@ static bool health_compute(struct cluster *c)
     return ok;
 }
 
-static uint64_t rejoin_us(const struct cluster *c)
+uint64_t cluster_rejoin_us(const struct cluster *c)
 {
     uint64_t us = cluster_timeout_us(c);
     if (us < REJOIN_SHORTEST_US)
@@ -56,7 +56,7 @@ void cluster_health_update(struct cluster *c)
     bool ok = health_compute(c);
     if (ok == c->ok)
         return;
-    if (ok && primary && c->minority_us && c->now_us - c->minority_us < rejoin_us(c))
+    if (ok && primary && c->minority_us && c->now_us - c->minority_us < cluster_rejoin_us(c))
         return;
     c->ok = ok;
     c->view_want = CLUSTER_WANT_NOW;

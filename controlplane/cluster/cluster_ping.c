@@ -264,6 +264,7 @@ void cluster_tick(struct cluster *c)
     suspicion_tick(c);
     ring_tick(c);
     chain_tick(c);
+    cluster_self_tick(c);
     election_tick(c);
     due(c, election_next_us(c));
     cluster_health_update(c);

@@ -64,7 +64,10 @@ void cluster_self_persisted(struct cluster *c, const struct cluster_event_persis
         c->ticket_durable = event->ticket;
         if (c->durable.generation != c->in_flight.generation || !c->identity_durable)
             c->view_want = CLUSTER_WANT_NOW;
-        c->durable = c->in_flight;
+        if (!c->in_flight_void)
+            c->durable = c->in_flight;
+        if (c->won_until_us && node_is_primary(c->self) && c->durable.primary)
+            c->won_until_us = 0;
         c->identity_durable = c->durable.generation >= c->identity_generation;
         cluster_held_release(c);
     } else {
@@ -121,6 +124,37 @@ void cluster_self_promote(struct cluster *c, uint64_t epoch)
     cluster_self_changed(c);
 }
 
+void cluster_self_win(struct cluster *c, uint64_t epoch)
+{
+    const struct cluster_node *old = c->self->primary;
+    memset(c->won_from, 0, sizeof(c->won_from));
+    if (old)
+        memcpy(c->won_from, old->id, sizeof(c->won_from));
+    c->won_until_us = c->now_us + cluster_rejoin_us(c) / 2;
+    cluster_self_promote(c, epoch);
+}
+
+void cluster_self_tick(struct cluster *c)
+{
+    if (c->won_until_us == 0)
+        return;
+    if (!node_is_primary(c->self)) {
+        c->won_until_us = 0;
+        return;
+    }
+    if (c->now_us < c->won_until_us)
+        return;
+    struct cluster_node *old = cluster_node_find(c, c->won_from), *self = c->self;
+    c->won_until_us = 0;
+    if (!old || !node_is_primary(old))
+        return; /* nobody to go back to */
+    cluster_alarm(c, "The disk was too slow for the election that was won: it is given up");
+    cluster_slots_take_all(c, self, old);
+    self->config_epoch = 0;
+    c->in_flight_void = c->persist_in_flight;
+    cluster_self_follow(c, old);
+}
+
 /* The order to follow goes out once every lcore has stopped serving as a primary. */
 static void follow_flush(struct cluster *c)
 {
@@ -156,6 +190,7 @@ static void persist_flush(struct cluster *c)
     action->persist.len = len;
     action->persist.ticket = ++c->ticket_issued;
     c->persist_in_flight = true;
+    c->in_flight_void = false;
     c->persist_want = CLUSTER_WANT_NOT;
 }
 

@@ -195,6 +195,37 @@ static void broken_disk_shows_nothing(void **state)
     test_net_free(net);
 }
 
+/* The disk hangs just when the votes are in. */
+static bool hang_at_the_vote(void *ctx, unsigned from, unsigned to, const struct bus_message *m)
+{
+    if (m->header.type == BUS_AUTH_ACK)
+        test_net_disk(ctx, to, 5000, true);
+    return true;
+}
+
+/* An election that cannot be made durable in time is void: the old primary is back and serves, and
+ * would lose what it took meanwhile (found by simulation: seed 3106). */
+static void election_is_given_up_when_the_disk_hangs(void **state)
+{
+    struct test_net *net = test_net_new(4, 12);
+    test_net_join(net);
+    test_net_spread(net, 3);
+    test_net_run(net, 1000);
+    test_net_watch(net, hang_at_the_vote, net);
+    test_net_crash(net, 0);
+    test_net_run(net, 2000);
+    test_net_watch(net, NULL, NULL);
+    test_net_disk(net, 3, 2, true);
+    test_net_restart(net, 0);
+    unsigned alarms = test_net_alarms(net);
+    assert_true(alarms > 0);
+    test_net_run(net, 10000);
+    assert_owner(net, 4, 0, 0);
+    assert_string_equal(cluster_primary_id(test_net_node(net, 3)), id_of(net, 0));
+    assert_true(test_net_all_ok(net));
+    test_net_free(net);
+}
+
 /* What is durable comes back; epochs never go down. */
 static void restart_keeps_slots_and_epochs(void **state)
 {
@@ -316,6 +347,7 @@ int main(void)
         cmocka_unit_test(slot_not_claimed_by_its_owner_is_free),
         cmocka_unit_test(slow_disk_delays_what_is_shown),
         cmocka_unit_test(broken_disk_shows_nothing),
+        cmocka_unit_test(election_is_given_up_when_the_disk_hangs),
         cmocka_unit_test(restart_keeps_slots_and_epochs),
         cmocka_unit_test(replica_shows_its_primary),
         cmocka_unit_test(replica_follows_the_slots),

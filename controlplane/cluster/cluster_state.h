@@ -132,6 +132,10 @@ struct cluster {
     bool identity_durable;
     uint64_t ticket_issued, ticket_durable; /* equal: nothing is in flight, or the last failed */
     bool persist_in_flight;
+    bool in_flight_void; /* what is in flight was taken back meanwhile: never to be shown */
+    /* An election that was won, and is not durable yet: whom from, and how long it may take. */
+    char won_from[BUS_NAME_SIZE + 1];
+    uint64_t won_until_us; /* 0: none */
     enum cluster_want persist_want;
     uint64_t persist_at_us, persist_retry_us; /* not before: when it can wait; after a failure */
     uint64_t view_version, view_settled, settling_version; /* 0: nothing is settling */
@@ -278,8 +282,12 @@ void cluster_self_settled(struct cluster *c, uint64_t version);
 void cluster_self_flush(struct cluster *c, size_t first);
 /* Become a replica of primary, or follow another one. */
 void cluster_self_follow(struct cluster *c, struct cluster_node *primary);
-/* Become a primary with the slots of our primary. epoch: the one that was won. */
+/* Become a primary with the slots of our primary. epoch: the one that is ours for it. */
 void cluster_self_promote(struct cluster *c, uint64_t epoch);
+/* The same, by votes: it is given up when it is not durable in time, since the old primary may be
+ * back by then and serve, and nobody has told it. */
+void cluster_self_win(struct cluster *c, uint64_t epoch);
+void cluster_self_tick(struct cluster *c);
 void cluster_self_init(struct cluster *c, bool is_new);
 
 /* ---- cluster_epoch.c ---- */
@@ -359,6 +367,8 @@ void cluster_frame_take(struct cluster *c, const struct cluster_event_frame *eve
 
 /* ---- cluster_health.c ---- */
 void cluster_health_update(struct cluster *c);
+/* How long a primary waits after a minority. */
+uint64_t cluster_rejoin_us(const struct cluster *c);
 
 /* ---- cluster_map.c: the view for lcores ---- */
 struct cluster_view *cluster_map_build(struct cluster *c);
