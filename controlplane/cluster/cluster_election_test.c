@@ -684,7 +684,7 @@ static void a_vote_outlives_a_restart(void **state)
     test_net_crash(net, 1);
     test_net_crash(net, asked);
     test_net_restart(net, 1);
-    test_net_run(net, 1500); /* until the primary is FAIL to it again */
+    test_net_run(net, 2500); /* until the primary is FAIL to it again, and it may vote */
     trace_begin(trace);
     ask_as(other, 1, epoch, 0);
     assert_int_equal(cluster_counts_get(test_net_node(net, 1))->votes_given, 0);
@@ -713,7 +713,7 @@ static void a_vote_that_was_not_durable_was_not_told(void **state)
     assert_true(trace_is(trace, "1", "[   0] 1 persists vote +1\n"));
     test_net_disk(net, 1, 2, true);
     test_net_restart(net, 1);
-    test_net_run(net, 1500); /* until the primary is FAIL to it again */
+    test_net_run(net, 2500); /* until the primary is FAIL to it again, and it may vote */
     ask_as(other, 1, epoch, 0);
     assert_int_equal(cluster_counts_get(test_net_node(net, 1))->votes_given, 1);
 }

@@ -1,12 +1,20 @@
 /* Votes. A primary with slots gives one vote per epoch, durable before it is told, to a replica
  * whose primary is FAIL and whose claims are not older than what is known. Redis 7.0's rules and
- * their order, but for three that are stricter: no vote where it could not be told at once, none
- * to a replica that shows another primary than we know, and none to one without data while a
- * sibling has some. */
+ * their order, but for four that are stricter: no vote where it could not be told at once; none by
+ * a primary that may have lost its slots unheard, since its successor votes too; none to a replica
+ * that shows another primary than we know; none to one without data while a sibling has some. */
 #include <string.h>
 #include "cluster_state.h"
 
 #define VOTE_PAUSE 2 /* node timeouts between two votes for replicas of one primary */
+#define START_US (2 * SECOND)
+
+/* We have just started, stood still, or were in a minority until now. */
+static bool may_be_succeeded(const struct cluster *c)
+{
+    return c->stalled || c->first_us == 0 || c->now_us - c->first_us < START_US ||
+           (c->minority_us != 0 && c->now_us - c->minority_us < cluster_rejoin_us(c));
+}
 
 /* A sibling of the candidate lives and has data, which the candidate has not. */
 static bool sibling_has_data(const struct cluster *c, const struct cluster_node *candidate)
@@ -43,6 +51,8 @@ static const char *vote_obstacle(const struct cluster *c, const struct cluster_n
         return "its epoch is older than ours";
     if (c->last_vote_epoch >= c->current_epoch)
         return "already voted in this epoch";
+    if (may_be_succeeded(c))
+        return "we may have a successor that we have not heard of";
     if (node_is_primary(sender))
         return "it is a master";
     if (!primary || !h->replica_of || memcmp(primary->id, h->replica_of, BUS_NAME_SIZE) != 0)

@@ -264,6 +264,50 @@ static void a_held_vote_dies_with_its_link(void **state)
     assert_true(trace_is(trace, "1", "[   0] 1 > 3: auth-ack +0\n"));
 }
 
+static bool is_linked(struct test_net *n, unsigned i, unsigned j)
+{
+    struct cluster_peer peer;
+    return cluster_peer_get(test_net_node(n, i), cluster_self_id(test_net_node(n, j)), &peer) &&
+           peer.linked;
+}
+
+static bool asker_is_linked(struct test_net *n)
+{
+    return is_linked(n, 3, VOTER) && is_linked(n, VOTER, 3);
+}
+
+/* What it owned may be another's by now, which votes too. */
+static void who_was_away_does_not_vote(void **state)
+{
+    (void)state;
+    fail_primary();
+    struct request r = request_of(3);
+    test_net_partition(net, 1 << VOTER);
+    test_net_run(net, 1500);
+    test_net_partition(net, 0);
+    assert_true(test_net_until(net, 3000, asker_is_linked) != UINT64_MAX);
+    test_net_run(net, 50);
+    r.epoch = cluster_current_epoch(test_net_node(net, VOTER)) + 1;
+    answers(&r, "[   0] 1 denies 3: we may have a successor that we have not heard of\n");
+    test_net_run(net, 1500);
+    answers(&r, "[   0] 1 persists vote +0\n"
+                "[   2] 1 > 3: auth-ack +0\n");
+}
+
+static void who_has_just_started_does_not_vote(void **state)
+{
+    (void)state;
+    fail_primary();
+    test_net_crash(net, VOTER);
+    test_net_restart(net, VOTER);
+    test_net_run(net, 1500);
+    struct request r = request_of(3);
+    answers(&r, "[   0] 1 denies 3: we may have a successor that we have not heard of\n");
+    test_net_run(net, 1000);
+    answers(&r, "[   0] 1 persists vote +0\n"
+                "[   2] 1 > 3: auth-ack +0\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +323,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nobody_votes_without_slots, begin, end),
         cmocka_unit_test_setup_teardown(the_vote_waits_for_the_disk, begin, end),
         cmocka_unit_test_setup_teardown(a_held_vote_dies_with_its_link, begin, end),
+        cmocka_unit_test_setup_teardown(who_was_away_does_not_vote, begin, end),
+        cmocka_unit_test_setup_teardown(who_has_just_started_does_not_vote, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
