@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "check.h"
+#include "cluster_view.h"
 #include "migrate_link.h"
 #include "test_node.h"
 
@@ -383,6 +385,65 @@ static void test_large_values(void **state)
     SAYS("DBSIZE", ":0\r\n");
 }
 
+/* ---- in a cluster: the slot of key a leaves for node 2 ---- */
+
+#define SLOT_A 15495
+#define TARGET 2
+
+static struct cluster_view *cluster_begin(struct cluster_shared *shared)
+{
+    char *text;
+    struct cluster_view *view = cluster_view_alloc(3, 1, 0, &text);
+    view->version = 1;
+    view->ok = view->primary = true;
+    view->self_primary = CLUSTER_VIEW_SELF;
+    view->slots[SLOT_A] = CLUSTER_VIEW_SELF | CLUSTER_VIEW_MIGRATING;
+    view->moves[0] = (struct cluster_view_move){SLOT_A, TARGET};
+    view->nodes[CLUSTER_VIEW_SELF].redirect = slice_str("10.0.0.1:6379");
+    view->nodes[TARGET].redirect = slice_str("10.0.0.2:7001");
+    atomic_store(&shared->view, view);
+    atomic_store(&shared->lease_until_us, UINT64_MAX);
+    test_node_shared(node)->cluster = shared;
+    return view;
+}
+
+/* The grace period before the first value passes in its own time. */
+static void wait_for_target(unsigned count)
+{
+    for (unsigned i = 0; targets.count < count && i < 100000; i++) {
+        usleep(100);
+        test_node_advance(node, 1);
+        test_node_run(node);
+    }
+    assert_int_equal(targets.count, count);
+}
+
+static void test_who_waited_is_sent_after_the_key(void **state)
+{
+    struct cluster_shared shared = {0};
+    SAYS("SET a hello", OK);
+    struct cluster_view *view = cluster_begin(&shared);
+    SEND("MIGRATE 10.0.0.2 7001 a 0 1000");
+    TEST_SAYS(other, "APPEND a x\r\n", "");
+    wait_for_target(1);
+    accept_it(0);
+    assert_sent(0, SELECT_0 "*4\r\n$14\r\nRESTORE-ASKING\r\n$1\r\na\r\n$1\r\n0\r\n$17\r\n",
+                HELLO_LEN, "\r\n");
+    struct test_client *third = test_connect(node, 0), *fourth = test_connect(node, 0);
+    TEST_SAYS(third, "GET a\r\nSET a 1\r\n", "$5\r\nhello\r\n");
+    TEST_SAYS(fourth, "MULTI\r\nGET a\r\nSET a 1\r\nEXEC\r\n", OK "+QUEUED\r\n+QUEUED\r\n");
+    answer(0, "+OK\r\n+OK\r\n");
+    assert_replied(OK);
+    static const char ask[] = "-ASK 15495 10.0.0.2:7001\r\n";
+    assert_string_equal(test_replies(other, NULL), ask);
+    assert_string_equal(test_replies(third, NULL), ask);
+    assert_string_equal(test_replies(fourth, NULL), ask);
+    SAYS("GET a", ask);
+    SAYS("DBSIZE", ":0\r\n");
+    test_node_shared(node)->cluster = NULL;
+    free(view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +460,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_others_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clients_vanish, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_waited_is_sent_after_the_key, setup, teardown),
     };
     return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);
 }

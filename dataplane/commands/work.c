@@ -269,6 +269,7 @@ static struct work *work_new(struct call *c)
     w->call = *c;
     w->call.argv = w->args.argv;
     w->call.keys = NULL;
+    w->call.first_key = NULL; /* the burst's */
     w->call.key_count = 0;
     w->call.verdict = CALL_DONE;
     w->call.work = w;
