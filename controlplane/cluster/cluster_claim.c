@@ -89,6 +89,9 @@ void cluster_claim_correct(struct cluster *c, struct cluster_node *sender,
     if (shown->claim_hash != 0 &&
         shown->claim_hash == (key_hash(slice_from(h->slots, BUS_SLOTS_SIZE)) | 1))
         return;
+    if (shown == c->self && h->config_epoch >= c->shown.config_epoch &&
+        memcmp(h->slots, c->shown.slots, BUS_SLOTS_SIZE) == 0)
+        return; /* a replica of ours */
     for (unsigned slot = 0; slot < SLOTS; slot++) {
         if (!bus_slot_get(h->slots, slot))
             continue;

@@ -94,7 +94,8 @@ void cluster_suspect(struct cluster *c, struct cluster_node *n)
 
 void cluster_fail_if_majority(struct cluster *c, struct cluster_node *n)
 {
-    if (!node_has(n, BUS_NODE_PFAIL) || node_has(n, BUS_NODE_FAIL))
+    /* After a stall the TICK decides: what is heard before it is of another time. */
+    if (!node_has(n, BUS_NODE_PFAIL) || node_has(n, BUS_NODE_FAIL) || cluster_stall_pending(c))
         return;
     uint32_t count = cluster_report_count(c, n) + (node_votes(c->self) ? 1 : 0);
     if (count < cluster_quorum(c))

@@ -41,16 +41,44 @@ static void role_take(struct cluster *c, struct cluster_node *sender, const stru
     cluster_node_set_replica(c, sender, primary == sender ? NULL : primary);
 }
 
+/* Two links carry a node's headers, with no order between them: an old one may come after a newer
+ * one, and would turn its role back and set its slots free. What it shows now has no smaller
+ * currentEpoch, and no smaller config epoch as a primary, or where it gives up slots. One that goes
+ * on to show less, for a node timeout, means it: it was reset, or an operator moved its slots. */
+static bool header_is_late(struct cluster *c, struct cluster_node *sender,
+                           const struct bus_header *h)
+{
+    bool old = h->config_epoch < sender->config_epoch && (!h->replica_of || node_votes(sender));
+    if (h->current_epoch >= sender->current_epoch && !old) {
+        sender->doubt_us = 0;
+        return false;
+    }
+    if (sender->doubt_us == 0)
+        sender->doubt_us = c->now_us;
+    if (c->now_us - sender->doubt_us <= cluster_timeout_us(c)) {
+        c->counts.headers_late++;
+        return true;
+    }
+    sender->current_epoch = h->current_epoch;
+    if (!h->replica_of && !node_is_primary(sender))
+        sender->config_epoch = h->config_epoch; /* the other was its primary's */
+    return false;
+}
+
 static void header_take(struct cluster *c, struct cluster_node *sender, const struct bus_message *m)
 {
     const struct bus_header *h = &m->header;
-    sender->flags &= (uint16_t)~BUS_NODE_NOFAILOVER;
-    sender->flags |= h->flags & BUS_NODE_NOFAILOVER;
-    role_take(c, sender, h);
-    if (node_is_primary(sender))
-        cluster_claim(c, sender, h->config_epoch, h->slots);
+    if (!header_is_late(c, sender, h)) {
+        sender->flags &= (uint16_t)~BUS_NODE_NOFAILOVER;
+        sender->flags |= h->flags & BUS_NODE_NOFAILOVER;
+        role_take(c, sender, h);
+        if (node_is_primary(sender))
+            cluster_claim(c, sender, h->config_epoch, h->slots);
+        cluster_epoch_collision(c, sender);
+    }
+    if (h->current_epoch > sender->current_epoch)
+        sender->current_epoch = h->current_epoch;
     cluster_claim_correct(c, sender, h);
-    cluster_epoch_collision(c, sender);
     cluster_gossip_take(c, sender, m);
     cluster_extensions_take(c, sender, m);
 }
@@ -83,14 +111,7 @@ static void ping_take(struct cluster *c, struct cluster_link *link, struct clust
         c->counts.frames_refused++;
         return;
     }
-    /* Two links carry its headers, so an old one may come after a newer one and would turn its role
-     * back. What it shows now has no smaller epoch. */
-    if (m->header.current_epoch >= sender->current_epoch)
-        header_take(c, sender, m);
-    else
-        c->counts.headers_late++;
-    if (m->header.current_epoch > sender->current_epoch)
-        sender->current_epoch = m->header.current_epoch;
+    header_take(c, sender, m);
 }
 
 static void update_take(struct cluster *c, const struct bus_message *m)
@@ -140,7 +161,9 @@ static void type_take(struct cluster *c, struct cluster_node *sender,
         publish_take(c, m);
         break;
     case BUS_AUTH_REQUEST:
-        election_on_auth_request(c, sender, m);
+        /* Of the time when we stood still: it is repeated if it still counts. */
+        if (!cluster_stall_pending(c))
+            election_on_auth_request(c, sender, m);
         break;
     case BUS_AUTH_ACK:
         election_on_auth_ack(c, sender, m);

@@ -304,6 +304,36 @@ static void late_headers_do_not_turn_roles_back(void **state)
     bench_free(b);
 }
 
+/* The same with equal currentEpochs, which a candidate shows before it has won: an old header of
+ * the winner sets no slots free. Who goes on to say so for a timeout means it. */
+static void late_headers_set_no_slots_free(void **state)
+{
+    struct bench *b = bench_new();
+    char friend[BUS_NAME_SIZE + 1];
+    bench_befriend(b, friend);
+    struct bus_header h = header(BUS_PING, friend);
+    uint8_t slots[BUS_SLOTS_SIZE] = {1};
+    h.slots = slots;
+    h.current_epoch = h.config_epoch = 12;
+    bench_send(b, &h, NULL, 0);
+    h.config_epoch = 11;
+    h.flags = BUS_NODE_SLAVE;
+    h.replica_of = (const uint8_t *)cluster_self_id(b->c);
+    bench_send(b, &h, NULL, 0);
+    struct cluster_peer peer;
+    assert_true(cluster_peer_get(b->c, friend, &peer));
+    assert_int_equal(peer.flags, BUS_NODE_MASTER);
+    assert_string_equal(cluster_slot_owner(b->c, 0), friend);
+    for (unsigned ms = 0; ms < 1200; ms += 100) {
+        b->now_us += 99000;
+        bench_send(b, &h, NULL, 0);
+    }
+    assert_true(cluster_peer_get(b->c, friend, &peer));
+    assert_int_equal(peer.flags & BUS_NODE_SLAVE, BUS_NODE_SLAVE);
+    assert_null(cluster_slot_owner(b->c, 0));
+    bench_free(b);
+}
+
 static void gossip_of_nonsense_is_dropped(void **state)
 {
     struct bench *b = bench_new();
@@ -433,6 +463,7 @@ int main(void)
         cmocka_unit_test(update_about_ourselves_is_discarded),
         cmocka_unit_test(update_must_be_newer),
         cmocka_unit_test(late_headers_do_not_turn_roles_back),
+        cmocka_unit_test(late_headers_set_no_slots_free),
         cmocka_unit_test(gossip_of_nonsense_is_dropped),
         cmocka_unit_test(gossip_storm_is_bounded),
         cmocka_unit_test(meet_storm_is_bounded),

@@ -207,9 +207,14 @@ static void stalled(struct cluster *c)
     c->health_want = true;
 }
 
+bool cluster_stall_pending(const struct cluster *c)
+{
+    return c->tick_due_us != 0 && c->stall_noticed_us == c->tick_due_us;
+}
+
 void cluster_stall_notice(struct cluster *c)
 {
-    if (c->tick_due_us == 0 || c->stall_noticed_us == c->tick_due_us ||
+    if (c->tick_due_us == 0 || cluster_stall_pending(c) ||
         c->event_us <= c->tick_due_us + cluster_timeout_us(c) / 2)
         return;
     c->stall_noticed_us = c->tick_due_us;
@@ -235,12 +240,20 @@ static void stall_forgive(struct cluster *c)
         stalled(c);
 }
 
-/* Our primary is a replica itself, and no slot's new owner will ever tell us whom to follow. */
+/* Our primary is a replica itself, for a node timeout: no slot's new owner will ever tell us whom
+ * to follow. */
 static void chain_tick(struct cluster *c)
 {
     struct cluster_node *primary = c->self->primary;
-    if (!primary || !primary->primary || primary->primary == primary)
+    if (!primary || !primary->primary || primary->primary == primary) {
+        c->chain_us = 0;
         return;
+    }
+    if (c->chain_us == 0)
+        c->chain_us = c->now_us;
+    if (c->now_us - c->chain_us <= cluster_timeout_us(c))
+        return;
+    c->chain_us = 0;
     if (primary->primary != c->self) {
         cluster_log(c, LOG_LEVEL_WARNING, "Following %s instead of the replica %s",
                     primary->primary->id, primary->id);
@@ -255,12 +268,16 @@ static void chain_tick(struct cluster *c)
 void cluster_tick(struct cluster *c)
 {
     stall_forgive(c);
+    bool stalled_now = cluster_stall_pending(c);
+    c->stall_noticed_us = 0;
     c->tick_next_us = c->now_us + TICK_LONGEST_US;
     cluster_forgotten_expire(c);
     cluster_handshake_expire(c);
     if (c->identity_durable)
         open_tick(c);
     nodes_tick(c);
+    for (uint32_t i = 0; stalled_now && i < c->node_count; i++)
+        cluster_fail_if_majority(c, c->nodes[i]);
     suspicion_tick(c);
     ring_tick(c);
     chain_tick(c);

@@ -44,6 +44,7 @@ struct cluster_node {
     struct cluster_link *link, *inbound;
     uint64_t config_epoch, offset, offset_us;
     uint64_t current_epoch; /* the greatest that it has shown: an older header came late */
+    uint64_t doubt_us;      /* since when its headers show an older epoch; 0: they do not */
     uint64_t created_us, ping_sent_us, pong_received_us, data_received_us, fail_us;
     uint64_t open_at_us;  /* not before */
     uint64_t meet_us;     /* the last MEET; flag MEET: until the node opens a link to us */
@@ -157,6 +158,7 @@ struct cluster {
     uint64_t first_us, minority_us, ok_not_before_us;
 
     /* cluster_ping.c */
+    uint64_t chain_us;         /* since when our primary is a replica */
     uint64_t stall_noticed_us; /* the tick_due_us that it was noticed for */
     uint64_t tick_due_us, tick_next_us, ring_due_us, suspicion_due_us, suspicion_us;
     char ring_id[BUS_NAME_SIZE + 1];
@@ -325,6 +327,8 @@ struct cluster_pong *cluster_build_pong(struct cluster *c);
 void cluster_tick(struct cluster *c);
 /* Each event, first: the TICK before it is missing for so long that the lease has run out. */
 void cluster_stall_notice(struct cluster *c);
+/* Between that and the TICK: what comes now waited while we stood still. */
+bool cluster_stall_pending(const struct cluster *c);
 /* PING (MEET until the node knows us) on our link, if it is up. */
 void cluster_ping(struct cluster *c, struct cluster_node *n, uint32_t random);
 /* To all nodes on our links. */

@@ -30,6 +30,8 @@ static void slots_validate(const struct cluster *c)
             counts[c->slots[slot]]++;
             assigned++;
         }
+        if (c->moving_count == 0)
+            continue;
         if (cluster_slot_migrating(c, slot)) {
             CHECK(cluster_slot_node(c, slot) == c->self);
             moving++;
