@@ -2,6 +2,7 @@
 # Three nodes become a cluster by redis-cli --cluster create and take two stock nodes in: slots, redirections, PUBLISH
 # to all, a node that dies and comes back, an orderly restart, a damaged nodes.conf.
 set -euo pipefail
+[ -z "${SLOTWIRE_NIC:-}" ] || { echo "needs several nodes, and so TAP ports"; exit 77; }
 root=$(cd "$(dirname "$0")/../.." && pwd)
 export SLOTWIRE_LAB=test-cluster-$$
 lab() { "$root/scripts/lab" "$@"; }
