@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define PRINT_MAX 512
+#define CHAIN_MAX 16
 
 void cluster_print(struct nodes_text *text, const char *format, ...)
 {
@@ -81,6 +82,25 @@ static struct nodes_conf_move *moves_make(const struct cluster *c, uint32_t *cou
     return moves;
 }
 
+/* A replica may not have told its new primary's shard yet, so its primary's is taken, at the top of
+ * a chain of replicas; where they go round in a ring for a moment, that of the smallest id in it.
+ */
+static const struct cluster_node *shard_of(const struct cluster_node *n)
+{
+    for (unsigned i = 0; i < CHAIN_MAX; i++) {
+        if (!n->primary)
+            return n;
+        n = n->primary;
+    }
+    const struct cluster_node *first = n;
+    for (unsigned i = 0; i < CHAIN_MAX; i++) {
+        n = n->primary;
+        if (memcmp(n->id, first->id, BUS_NAME_SIZE) < 0)
+            first = n;
+    }
+    return first;
+}
+
 static void line_fill(const struct cluster *c, const struct cluster_node *n,
                       const struct slot_sets *sets, struct nodes_conf_node *line)
 {
@@ -91,9 +111,7 @@ static void line_fill(const struct cluster *c, const struct cluster_node *n,
     line->cport = n->cport;
     if (n->hostname)
         snprintf(line->hostname, sizeof(line->hostname), "%s", n->hostname);
-    /* A replica may not have told its new primary's yet. */
-    const struct cluster_node *shard = n->primary ? n->primary : n;
-    memcpy(line->shard_id, shard->shard_id, sizeof(line->shard_id));
+    memcpy(line->shard_id, shard_of(n)->shard_id, sizeof(line->shard_id));
     line->flags = n->flags;
     if (n->primary)
         memcpy(line->primary, n->primary->id, sizeof(line->primary));
