@@ -621,6 +621,14 @@ static void test_types_that_are_not_there(void **state)
     }
 }
 
+/* Who adds a type adds its encodings: DUMP, MIGRATE and full syncs take whatever is there. */
+static void test_every_type_has_encodings(void **state)
+{
+    static const bool known[OBJ_TYPES] = {[OBJ_LIST] = true, [OBJ_SET] = true, [OBJ_HASH] = true};
+    for (unsigned type = 0; type < OBJ_TYPES; type++)
+        assert_true(known[type] || !object_ops[type]);
+}
+
 /* ---- every damage ---- */
 
 /* Cut at every byte and with every bit flipped: an error or a sound value, whatever the windows. */
@@ -709,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_intsets_that_lie),
         cmocka_unit_test(test_types_that_are_not_there),
+        cmocka_unit_test(test_every_type_has_encodings),
         cmocka_unit_test(test_every_damage_is_survived),
     };
     return cmocka_run_group_tests_name("rdb_value", tests, NULL, NULL);
