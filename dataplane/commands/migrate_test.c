@@ -385,6 +385,23 @@ static void test_large_values(void **state)
     SAYS("DBSIZE", ":0\r\n");
 }
 
+/* Encoding may take longer than the peer is given to answer. */
+static void test_time_that_encoding_takes(void **state)
+{
+    SAYS("SETRANGE big 64000000 x", ":64000001\r\n");
+    SEND("MIGRATE 10.0.0.2 7001 big 0 1000");
+    struct stream *s = &target(0)->stream;
+    s->user_ops->connected(s);
+    for (unsigned i = 0; i < 100000 && s->out.len < 100000; i++) {
+        test_lcore_run(node, 0);
+        test_node_advance(node, 900);
+    }
+    assert_true(s->out.len > 100000);
+    free(test_stream_take(target(0), NULL));
+    answer(0, "+OK\r\n+OK\r\n");
+    assert_replied(OK);
+}
+
 /* ---- in a cluster: the slot of key a leaves for node 2 ---- */
 
 #define SLOT_A 15495
@@ -460,6 +477,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_others_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clients_vanish, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_time_that_encoding_takes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_who_waited_is_sent_after_the_key, setup, teardown),
     };
     return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);

@@ -146,6 +146,8 @@ static bool send_step(struct migrate *m)
     struct stream *s = m->link->stream;
     if (m->next == m->key_count || s->out.len >= MIGRATE_OUT_MAX)
         return false;
+    /* The time that encoding takes is not the peer's. */
+    m->deadline_us = m->job.worker->now_us + m->timeout_us;
     if (!m->greeted)
         send_greetings(m);
     if (!m->encoding)
