@@ -1,6 +1,6 @@
 /* States over real sockets beside redis-server processes on loopback: they meet, agree on slots,
- * move one, and fail each other. Skipped (77) without redis-server. Real time, so it waits for
- * conditions and only bounds how long. */
+ * move one, fail each other, and elect a replica of the other kind. Skipped (77) without
+ * redis-server. Real time, so it waits for conditions and only bounds how long. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "cluster.h"
 #include "nodes_conf.h"
 
-#define OURS 2
+#define OURS 3
 #define STOCK 3
 #define CONNECTIONS_MAX 64
 #define TIMEOUT_MS "2000"
@@ -333,7 +333,7 @@ static void stock_start(unsigned i)
         _exit(127);
     execlp("redis-server", "redis-server", "--port", port, "--cluster-enabled", "yes",
            "--cluster-config-file", file, "--cluster-node-timeout", TIMEOUT_MS, "--save", "",
-           "--bind", "127.0.0.1", (char *)NULL);
+           "--repl-diskless-sync-delay", "0", "--bind", "127.0.0.1", (char *)NULL);
     _exit(77);
 }
 
@@ -437,8 +437,10 @@ static void everybody_meets(void)
     command(false, 0, words); /* stock meets stock */
     snprintf(words, sizeof(words), "meet 127.0.0.1 %u", ours_port(1));
     command(false, 0, words); /* stock meets ours */
-    expect_all("info", "cluster_known_nodes:5", 1);
-    expect_all("nodes", " connected", 5);
+    snprintf(words, sizeof(words), "meet 127.0.0.1 %u", ours_port(2));
+    command(true, 0, words); /* ours meets ours */
+    expect_all("info", "cluster_known_nodes:6", 1);
+    expect_all("nodes", " connected", 6);
     expect_all("nodes", "handshake", 0);
 }
 
@@ -492,6 +494,50 @@ static void a_stock_primary_fails(void)
     expect_all("info", "cluster_state:ok", 1);
 }
 
+/* A stock replica asks: of the four primaries two of ours and a stock one are left, all of whose
+ * votes it needs. */
+static void a_stock_replica_is_elected(void)
+{
+    char words[64];
+    snprintf(words, sizeof(words), "replicate %.40s", ask(false, 1, "myid"));
+    command(false, 2, words);
+    expect_all("nodes", "slave ", 1);
+    run_ms(3000); /* until it has synchronised */
+    kill(stock[1], SIGKILL);
+    waitpid(stock[1], NULL, 0);
+    stock[1] = 0;
+    expect_all("nodes", "master,fail ", 1);
+    expect_all("nodes", " connected 12000-16383\n", 1);
+    expect_all("info", "cluster_state:ok", 1);
+    stock_start(1);
+    expect_all("nodes", "fail", 0);
+    expect_all("nodes", "slave ", 1);
+}
+
+/* One of ours asks, and needs a stock node's vote. What it replicates is only said here. */
+static void a_replica_of_ours_is_elected(void)
+{
+    char words[64];
+    snprintf(words, sizeof(words), "replicate %.40s", ask(false, 0, "myid"));
+    command(true, 2, words);
+    expect_all("nodes", "slave ", 2);
+    struct cluster_event event = {
+        .kind = CLUSTER_EVENT_REPLICATION,
+        .replication = {
+            .offset = 1, .link_up = true, .synced = true, .contact_us = now_us(CLOCK_MONOTONIC)}};
+    shell_step(&shells[2], event);
+    kill(stock[0], SIGKILL);
+    waitpid(stock[0], NULL, 0);
+    stock[0] = 0;
+    expect_all("nodes", "master,fail ", 1);
+    expect_all("nodes", " connected 0 8001-11999\n", 1);
+    expect_all("info", "cluster_state:ok", 1);
+    CHECK(cluster_counts_get(shells[2].c)->elections_won == 1);
+    stock_start(0);
+    expect_all("nodes", "fail", 0);
+    expect_all("nodes", "slave ", 2);
+}
+
 static void a_primary_of_ours_fails(void)
 {
     shell_stop(&shells[1]);
@@ -514,6 +560,8 @@ int main(void)
     slots_are_spread();
     slots_move();
     a_stock_primary_fails();
+    a_stock_replica_is_elected();
+    a_replica_of_ours_is_elected();
     a_primary_of_ours_fails();
     for (unsigned i = 0; i < OURS; i++) {
         if (!shells[i].stopped)
