@@ -68,17 +68,20 @@ static bool header_is_late(struct cluster *c, struct cluster_node *sender,
 static void header_take(struct cluster *c, struct cluster_node *sender, const struct bus_message *m)
 {
     const struct bus_header *h = &m->header;
-    if (!header_is_late(c, sender, h)) {
+    bool late = header_is_late(c, sender, h);
+    if (h->current_epoch > sender->current_epoch)
+        sender->current_epoch = h->current_epoch;
+    if (!late) {
         sender->flags &= (uint16_t)~BUS_NODE_NOFAILOVER;
         sender->flags |= h->flags & BUS_NODE_NOFAILOVER;
         role_take(c, sender, h);
         if (node_is_primary(sender))
             cluster_claim(c, sender, h->config_epoch, h->slots);
-        cluster_epoch_collision(c, sender);
     }
-    if (h->current_epoch > sender->current_epoch)
-        sender->current_epoch = h->current_epoch;
     cluster_claim_correct(c, sender, h);
+    if (late)
+        return; /* what it tells of others is old, too, and was told in another role */
+    cluster_epoch_collision(c, sender);
     cluster_gossip_take(c, sender, m);
     cluster_extensions_take(c, sender, m);
 }
