@@ -3,14 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "check.h"
-#include "nodes_conf.h"
-#include "rng.h"
+#include "cluster_test_inside.h"
 
-#define MS 1000ull
-#define DELAY_MIN_US 100
-#define DELAY_SPREAD_US 400
-#define CONNECT_TIMEOUT_US (200 * MS)
 #define RETRY_US (20 * MS) /* of a held-up link */
 #define SETTLE_US 100
 #define PAUSE_US 1000
@@ -19,244 +13,6 @@
 #define COMMAND_LIMIT_MS 10000
 #define WORDS_MAX 64
 #define VALIDATE_EVERY 16 /* steps: a whole one takes longer than a step */
-
-enum what {
-    WHAT_TICK,
-    WHAT_DELIVER,
-    WHAT_UP,
-    WHAT_FAILED,
-    WHAT_DOWN,
-    WHAT_DURABLE,
-    WHAT_SETTLED,
-    WHAT_REPLICATION,
-    WHAT_PAUSED
-};
-
-struct item {
-    uint64_t at_us, sequence;
-    enum what what;
-    unsigned node;
-    uint64_t life; /* of the node: events of a former one are void */
-    uint64_t value;
-    struct pipe *pipe;
-};
-
-struct parcel {
-    struct parcel *next;
-    struct cluster_frame *frame;
-};
-
-/* One TCP connection; ends[0] opened it. */
-struct pipe {
-    struct pipe *next;
-    unsigned ends[2];
-    uint64_t lives[2];
-    cluster_link_id ids[2];
-    bool open[2]; /* told up, not yet told down */
-    bool cut;
-    struct parcel *head[2], **tail[2]; /* towards ends[i] */
-    bool scheduled[2];
-};
-
-struct disk {
-    char *text, *writing;
-    size_t len, writing_len;
-    uint64_t delay_us;
-    bool works;
-    struct nodes_conf *conf;
-};
-
-struct box {
-    struct cluster *c;
-    struct cluster_config config;
-    uint64_t life, tick_at_us, paused_until_us, offset, contact_us;
-    bool writes_paused, replica_stopped, unsynced;
-    cluster_link_id inbound_next;
-    struct disk disk;
-    struct cluster_view *view;
-    struct cluster_pong *pong;
-    char following[BUS_NAME_SIZE + 1];
-    uint64_t keys[SLOTS];
-    struct test_net *net;
-};
-
-struct test_net {
-    unsigned count;
-    struct box boxes[TEST_NET_NODES_MAX];
-    struct item *heap;
-    size_t heap_count, heap_size;
-    uint64_t now_us, sequence, steps, reply_next, reply_id;
-    uint32_t side;
-    unsigned loss_per_mille, deleted, alarms;
-    struct rng rng;
-    struct pipe *pipes;
-    bool (*pass)(void *ctx, unsigned from, unsigned to, const struct bus_message *m);
-    void (*seen)(void *ctx, unsigned node, const struct cluster_action *action);
-    void *pass_ctx, *seen_ctx;
-    char *reply;
-};
-
-/* ---- the heap ---- */
-
-static bool item_before(const struct item *a, const struct item *b)
-{
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->sequence < b->sequence;
-}
-
-static void heap_push(struct test_net *net, struct item item)
-{
-    if (net->heap_count == net->heap_size) {
-        net->heap_size = net->heap_size ? net->heap_size * 2 : 256;
-        net->heap = realloc(net->heap, net->heap_size * sizeof(*net->heap));
-        CHECK(net->heap);
-    }
-    item.sequence = ++net->sequence;
-    size_t at = net->heap_count++;
-    while (at > 0 && item_before(&item, &net->heap[(at - 1) / 2])) {
-        net->heap[at] = net->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    net->heap[at] = item;
-}
-
-static struct item heap_pop(struct test_net *net)
-{
-    struct item first = net->heap[0], last = net->heap[--net->heap_count];
-    size_t at = 0, child;
-    while ((child = 2 * at + 1) < net->heap_count) {
-        if (child + 1 < net->heap_count && item_before(&net->heap[child + 1], &net->heap[child]))
-            child++;
-        if (!item_before(&net->heap[child], &last))
-            break;
-        net->heap[at] = net->heap[child];
-        at = child;
-    }
-    net->heap[at] = last;
-    return first;
-}
-
-static void later(struct test_net *net, unsigned node, enum what what, uint64_t delay_us,
-                  uint64_t value)
-{
-    heap_push(net, (struct item){.at_us = net->now_us + delay_us,
-                                 .what = what,
-                                 .node = node,
-                                 .life = net->boxes[node].life,
-                                 .value = value});
-}
-
-static uint64_t delay_us(struct test_net *net)
-{
-    return DELAY_MIN_US + rng_below(&net->rng, DELAY_SPREAD_US);
-}
-
-/* ---- pipes ---- */
-
-static void pipe_schedule(struct test_net *net, struct pipe *p, unsigned end, enum what what,
-                          uint64_t delay)
-{
-    heap_push(net, (struct item){.at_us = net->now_us + delay,
-                                 .what = what,
-                                 .node = p->ends[end],
-                                 .life = p->lives[end],
-                                 .value = end,
-                                 .pipe = p});
-}
-
-static bool pipe_blocked(const struct test_net *net, const struct pipe *p)
-{
-    return (net->side >> p->ends[0] & 1) != (net->side >> p->ends[1] & 1);
-}
-
-static void pipe_empty(struct pipe *p, unsigned end)
-{
-    while (p->head[end]) {
-        struct parcel *parcel = p->head[end];
-        p->head[end] = parcel->next;
-        free(parcel->frame);
-        free(parcel);
-    }
-    p->tail[end] = &p->head[end];
-}
-
-/* The other end hears of it when the network lets it. */
-static void pipe_cut(struct test_net *net, struct pipe *p)
-{
-    if (p->cut)
-        return;
-    p->cut = true;
-    for (unsigned end = 0; end < 2; end++) {
-        pipe_empty(p, end);
-        if (p->open[end])
-            pipe_schedule(net, p, end, WHAT_DOWN, delay_us(net));
-    }
-}
-
-static struct pipe *pipe_find(const struct test_net *net, unsigned node, cluster_link_id id,
-                              unsigned *end)
-{
-    for (struct pipe *p = net->pipes; p; p = p->next)
-        for (*end = 0; *end < 2; (*end)++)
-            if (p->ends[*end] == node && p->ids[*end] == id &&
-                p->lives[*end] == net->boxes[node].life)
-                return p;
-    return NULL;
-}
-
-static int box_at(const struct test_net *net, const char *ip, unsigned cport)
-{
-    for (unsigned i = 0; i < net->count; i++)
-        if (net->boxes[i].c && strcmp(net->boxes[i].config.ip, ip) == 0 &&
-            net->boxes[i].config.cport == cport)
-            return (int)i;
-    return -1;
-}
-
-static void pipe_open(struct test_net *net, unsigned from, const struct cluster_action *action)
-{
-    struct pipe *p = calloc(1, sizeof(*p));
-    CHECK(p);
-    int to = box_at(net, action->open.ip, action->open.cport);
-    p->ends[0] = from;
-    p->ends[1] = to < 0 ? from : (unsigned)to;
-    p->lives[0] = net->boxes[from].life;
-    p->lives[1] = net->boxes[p->ends[1]].life;
-    p->ids[0] = action->open.link;
-    p->tail[0] = &p->head[0];
-    p->tail[1] = &p->head[1];
-    p->next = net->pipes;
-    net->pipes = p;
-    bool reachable = to >= 0 && !pipe_blocked(net, p);
-    p->cut = !reachable;
-    if (!reachable) {
-        pipe_schedule(net, p, 0, WHAT_FAILED, to < 0 ? delay_us(net) : CONNECT_TIMEOUT_US);
-        return;
-    }
-    p->ids[1] = CLUSTER_LINK_INBOUND | ++net->boxes[p->ends[1]].inbound_next;
-    pipe_schedule(net, p, 1, WHAT_UP, delay_us(net));
-    pipe_schedule(net, p, 0, WHAT_UP, 2 * DELAY_MIN_US + delay_us(net));
-}
-
-static void pipe_push(struct test_net *net, struct pipe *p, unsigned to, const uint8_t *bytes,
-                      uint32_t len)
-{
-    if (net->loss_per_mille > 0 && rng_below(&net->rng, 1000) < net->loss_per_mille) {
-        pipe_cut(net, p);
-        return;
-    }
-    struct parcel *parcel = calloc(1, sizeof(*parcel));
-    CHECK(parcel);
-    parcel->frame = malloc(sizeof(*parcel->frame) + len);
-    CHECK(parcel->frame);
-    parcel->frame->len = len;
-    memcpy(parcel->frame->bytes, bytes, len);
-    *p->tail[to] = parcel;
-    p->tail[to] = &parcel->next;
-    if (!p->scheduled[to]) {
-        p->scheduled[to] = true;
-        pipe_schedule(net, p, to, WHAT_DELIVER, delay_us(net));
-    }
-}
 
 /* ---- what a shell does ---- */
 
@@ -289,16 +45,16 @@ static void frame_send(struct test_net *net, unsigned i, struct pipe *p, unsigne
     CHECK(bus_decode(frame, &limits, &m, &why) == BUS_OK);
     send_check(&net->boxes[i], &m);
     if (net->pass && !net->pass(net->pass_ctx, i, p->ends[to], &m))
-        pipe_cut(net, p);
+        test_pipe_cut(net, p);
     else
-        pipe_push(net, p, to, frame.data, (uint32_t)frame.len);
+        test_pipe_push(net, p, to, frame.data, (uint32_t)frame.len);
 }
 
 static void do_send(struct test_net *net, unsigned i, const struct cluster_action *action)
 {
     const struct cluster_frame *frame = action->send.frame;
     unsigned end;
-    struct pipe *p = pipe_find(net, i, action->send.link, &end);
+    struct pipe *p = test_pipe_find(net, i, action->send.link, &end);
     if (p && !p->cut)
         frame_send(net, i, p, 1 - end, slice_from(frame->bytes, frame->len));
 }
@@ -306,12 +62,12 @@ static void do_send(struct test_net *net, unsigned i, const struct cluster_actio
 static void do_close(struct test_net *net, unsigned i, const struct cluster_action *action)
 {
     unsigned end;
-    struct pipe *p = pipe_find(net, i, action->open.link, &end);
+    struct pipe *p = test_pipe_find(net, i, action->open.link, &end);
     if (!p)
         return;
     p->open[end] = false;
     p->lives[end] = UINT64_MAX; /* the state has forgotten it */
-    pipe_cut(net, p);
+    test_pipe_cut(net, p);
 }
 
 static void do_persist(struct test_net *net, unsigned i, struct cluster_action *action)
@@ -321,7 +77,7 @@ static void do_persist(struct test_net *net, unsigned i, struct cluster_action *
     disk->writing = action->persist.text;
     disk->writing_len = action->persist.len;
     action->persist.text = NULL;
-    later(net, i, WHAT_DURABLE, disk->delay_us, action->persist.ticket);
+    test_later(net, i, WHAT_DURABLE, disk->delay_us, action->persist.ticket);
 }
 
 static void do_reply(struct test_net *net, const struct cluster_action *action)
@@ -344,7 +100,7 @@ static void act(struct test_net *net, unsigned i, struct cluster_action *action)
         do_send(net, i, action);
         break;
     case CLUSTER_ACTION_OPEN:
-        pipe_open(net, i, action);
+        test_pipe_open(net, i, action);
         break;
     case CLUSTER_ACTION_CLOSE:
         do_close(net, i, action);
@@ -357,7 +113,7 @@ static void act(struct test_net *net, unsigned i, struct cluster_action *action)
         free(box->view);
         box->view = action->view;
         action->view = NULL;
-        later(net, i, WHAT_SETTLED, SETTLE_US, box->view->version);
+        test_later(net, i, WHAT_SETTLED, SETTLE_US, box->view->version);
         break;
     case CLUSTER_ACTION_PONG:
         free(box->pong);
@@ -375,7 +131,7 @@ static void act(struct test_net *net, unsigned i, struct cluster_action *action)
         break;
     case CLUSTER_ACTION_PAUSE:
         box->writes_paused = true;
-        later(net, i, WHAT_PAUSED, PAUSE_US, 0);
+        test_later(net, i, WHAT_PAUSED, PAUSE_US, 0);
         break;
     case CLUSTER_ACTION_UNPAUSE:
         box->writes_paused = false;
@@ -415,7 +171,7 @@ static void step(struct test_net *net, unsigned i, struct cluster_event *event)
         next_us = net->now_us + 1;
     if (next_us != box->tick_at_us) {
         box->tick_at_us = next_us;
-        later(net, i, WHAT_TICK, next_us - net->now_us, 0);
+        test_later(net, i, WHAT_TICK, next_us - net->now_us, 0);
     }
 }
 
@@ -475,9 +231,9 @@ static void deliver(struct test_net *net, const struct item *item)
     p->scheduled[end] = false;
     if (p->cut || !p->head[end])
         return;
-    if (pipe_blocked(net, p) || !p->open[end]) {
+    if (test_pipe_blocked(net, p) || !p->open[end]) {
         p->scheduled[end] = true;
-        pipe_schedule(net, p, end, WHAT_DELIVER, RETRY_US);
+        test_pipe_schedule(net, p, end, WHAT_DELIVER, RETRY_US);
         return;
     }
     struct parcel *parcel = p->head[end];
@@ -486,7 +242,7 @@ static void deliver(struct test_net *net, const struct item *item)
         p->tail[end] = &p->head[end];
     else {
         p->scheduled[end] = true;
-        pipe_schedule(net, p, end, WHAT_DELIVER, 1);
+        test_pipe_schedule(net, p, end, WHAT_DELIVER, 1);
     }
     struct bus_message m;
     enum bus_reason why;
@@ -556,7 +312,7 @@ static void replication(struct test_net *net, const struct item *item)
                                                      .synced = !box->unsynced,
                                                      .contact_us = box->contact_us};
     step(net, item->node, &event);
-    later(net, item->node, WHAT_REPLICATION, 100 * MS, 0);
+    test_later(net, item->node, WHAT_REPLICATION, 100 * MS, 0);
 }
 
 static void run_item(struct test_net *net, const struct item *item)
@@ -571,7 +327,7 @@ static void run_item(struct test_net *net, const struct item *item)
          */
         if (item->what == WHAT_TICK)
             again.at_us++;
-        heap_push(net, again);
+        test_heap_push(net, again);
         return;
     }
     struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
@@ -625,7 +381,7 @@ static bool run_to(struct test_net *net, uint64_t at_us, bool (*stop)(struct tes
         }
         if (net->heap_count == 0 || net->heap[0].at_us > at_us)
             break;
-        struct item item = heap_pop(net);
+        struct item item = test_heap_pop(net);
         net->now_us = item.at_us;
         run_item(net, &item);
     }
@@ -662,7 +418,7 @@ static void box_start(struct test_net *net, unsigned i)
     CHECK(box->c);
     struct cluster_event event = {.kind = CLUSTER_EVENT_TICK};
     step(net, i, &event);
-    later(net, i, WHAT_REPLICATION, 10 * MS, 0);
+    test_later(net, i, WHAT_REPLICATION, 10 * MS, 0);
 }
 
 struct test_net *test_net_new(unsigned count, uint64_t seed)
@@ -695,7 +451,7 @@ void test_net_crash(struct test_net *net, unsigned i)
             if (p->ends[end] == i && p->lives[end] == box->life) {
                 p->open[end] = false;
                 p->lives[end] = UINT64_MAX;
-                pipe_cut(net, p);
+                test_pipe_cut(net, p);
             }
     cluster_free(box->c);
     box->c = NULL;
@@ -744,8 +500,8 @@ void test_net_free(struct test_net *net)
     while (net->pipes) {
         struct pipe *p = net->pipes;
         net->pipes = p->next;
-        pipe_empty(p, 0);
-        pipe_empty(p, 1);
+        test_pipe_empty(p, 0);
+        test_pipe_empty(p, 1);
         free(p);
     }
     free(net->heap);
@@ -884,141 +640,4 @@ uint64_t test_net_offset(const struct test_net *net, unsigned i)
 void test_net_keys(struct test_net *net, unsigned i, unsigned slot, uint64_t count)
 {
     net->boxes[i].keys[slot] = count;
-}
-
-/* ---- shortcuts and questions ---- */
-
-static bool all_known(struct test_net *net)
-{
-    for (unsigned i = 0; i < net->count; i++)
-        for (unsigned j = 0; j < net->count; j++) {
-            unsigned flags = test_net_flags(net, i, j);
-            if (flags == 0 || flags & BUS_NODE_HANDSHAKE)
-                return false;
-        }
-    return true;
-}
-
-void test_net_join(struct test_net *net)
-{
-    for (unsigned i = 1; i < net->count; i++)
-        CHECK(strcmp(test_net_command(net, i, "meet 10.0.0.1 6379"), "+OK\r\n") == 0);
-    CHECK(test_net_until(net, 60000, all_known) != UINT64_MAX);
-}
-
-static bool settled(struct test_net *net)
-{
-    return test_net_agrees(net) && test_net_all_ok(net);
-}
-
-void test_net_spread(struct test_net *net, unsigned primaries)
-{
-    for (unsigned i = 0; i < primaries; i++) {
-        unsigned first = SLOTS * i / primaries, last = SLOTS * (i + 1) / primaries - 1;
-        CHECK(strcmp(test_net_command(net, i, "addslotsrange %u %u", first, last), "+OK\r\n") == 0);
-        test_net_command(net, i, "bumpepoch");
-    }
-    CHECK(test_net_until(net, 60000, settled) != UINT64_MAX);
-    for (unsigned i = primaries; i < net->count; i++)
-        CHECK(strcmp(test_net_command(net, i, "replicate %s",
-                                      cluster_self_id(net->boxes[i % primaries].c)),
-                     "+OK\r\n") == 0);
-    test_net_run(net, 3000);
-    CHECK(settled(net));
-}
-
-bool test_net_agrees(struct test_net *net)
-{
-    const struct cluster *first = NULL;
-    for (unsigned i = 0; i < net->count; i++) {
-        const struct cluster *c = net->boxes[i].c;
-        if (!c)
-            continue;
-        if (!first)
-            first = c;
-        if (cluster_node_count(c) != cluster_node_count(first))
-            return false;
-        const char *same_a = NULL, *same_b = NULL; /* of the slot before */
-        for (unsigned slot = 0; slot < SLOTS; slot++) {
-            const char *a = cluster_slot_owner(first, slot), *b = cluster_slot_owner(c, slot);
-            if (a == same_a && b == same_b)
-                continue;
-            if (!a != !b || (a && strcmp(a, b) != 0))
-                return false;
-            same_a = a;
-            same_b = b;
-        }
-    }
-    return true;
-}
-
-bool test_net_all_ok(struct test_net *net)
-{
-    for (unsigned i = 0; i < net->count; i++)
-        if (net->boxes[i].c && !cluster_state_ok(net->boxes[i].c))
-            return false;
-    return true;
-}
-
-bool test_net_running(const struct test_net *net, unsigned i)
-{
-    return net->boxes[i].c != NULL;
-}
-
-/* The id of a node that does not run is on its disk. */
-static const char *box_id(const struct box *box)
-{
-    if (box->c)
-        return cluster_self_id(box->c);
-    return box->disk.conf ? box->disk.conf->nodes[box->disk.conf->myself].id : NULL;
-}
-
-unsigned test_net_flags(struct test_net *net, unsigned i, unsigned j)
-{
-    struct cluster_peer peer;
-    const char *id = box_id(&net->boxes[j]);
-    if (!net->boxes[i].c || !id || !cluster_peer_get(net->boxes[i].c, id, &peer))
-        return 0;
-    return peer.flags;
-}
-
-int test_net_owner(struct test_net *net, unsigned i, unsigned slot)
-{
-    const char *owner = cluster_slot_owner(test_net_node(net, i), slot);
-    for (unsigned j = 0; owner && j < net->count; j++) {
-        const char *id = box_id(&net->boxes[j]);
-        if (id && strcmp(id, owner) == 0)
-            return (int)j;
-    }
-    return -1;
-}
-
-unsigned test_net_deleted(const struct test_net *net)
-{
-    return net->deleted;
-}
-
-unsigned test_net_alarms(const struct test_net *net)
-{
-    return net->alarms;
-}
-
-const struct cluster_view *test_net_view(const struct test_net *net, unsigned i)
-{
-    return net->boxes[i].view;
-}
-
-struct slice test_net_disk_text(const struct test_net *net, unsigned i)
-{
-    return slice_from(net->boxes[i].disk.text, net->boxes[i].disk.len);
-}
-
-bool test_net_inject(struct test_net *net, unsigned i, unsigned j, struct slice frame)
-{
-    for (struct pipe *p = net->pipes; p; p = p->next)
-        if (p->ends[0] == i && p->ends[1] == j && !p->cut && p->open[1]) {
-            pipe_push(net, p, 1, frame.data, (uint32_t)frame.len);
-            return true;
-        }
-    return false;
 }
