@@ -38,6 +38,50 @@ static void fail_comes_in_time(void **state)
     assert_true(worst <= TIMEOUT_MS + 150);
 }
 
+/* The same among ten, three of them replicas of others: what failover starts from. */
+static void fail_comes_in_time_among_ten(void **state)
+{
+    uint64_t worst = 0;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct test_net *net = test_net_new(10, 400 + seed);
+        test_net_join(net);
+        test_net_spread(net, 7);
+        test_net_run(net, seed * 17);
+        test_net_crash(net, 2);
+        uint64_t ms = test_net_until(net, 5000, first_sees_third_failed);
+        worst = ms > worst ? ms : worst;
+        test_net_free(net);
+    }
+    assert_true(worst <= TIMEOUT_MS + 200);
+}
+
+/* An own change is told to all at once, and by the ring alone within a probe interval or two. */
+static bool all_know_the_name(struct test_net *net)
+{
+    for (unsigned i = 0; i < 9; i++)
+        if (!strstr(test_net_command(net, i, "nodes"), ",nine.example "))
+            return false;
+    return true;
+}
+
+static void news_spread(void **state)
+{
+    for (unsigned spread = CLUSTER_SPREAD_BOTH; spread <= CLUSTER_SPREAD_RING; spread++) {
+        struct test_net *net = test_net_new(10, 500);
+        for (unsigned i = 0; i < 10; i++) {
+            struct cluster_config config = *test_net_config(net, i);
+            config.spread = spread;
+            test_net_configure(net, i, &config);
+        }
+        test_net_join(net);
+        struct cluster_config config = *test_net_config(net, 9);
+        strcpy(config.announce_hostname, "nine.example");
+        test_net_configure(net, 9, &config);
+        assert_true(test_net_until(net, 5000, all_know_the_name) <= 250);
+        test_net_free(net);
+    }
+}
+
 static void one_of_two_suspects_but_cannot_convict(void **state)
 {
     struct test_net *net = test_net_new(2, 5);
@@ -249,6 +293,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fail_comes_in_time),
+        cmocka_unit_test(fail_comes_in_time_among_ten),
+        cmocka_unit_test(news_spread),
         cmocka_unit_test(one_of_two_suspects_but_cannot_convict),
         cmocka_unit_test(reports_of_those_without_slots_do_not_count),
         cmocka_unit_test(minority_stops_within_the_timeout),

@@ -236,5 +236,6 @@ void cluster_announce(struct cluster *c)
     cluster_node_set_hostname(c, self, slice_str(config->announce_hostname));
     c->view_want = CLUSTER_WANT_NOW;
     c->pong_want = CLUSTER_WANT_NOW;
+    c->broadcast_want = true;
     c->health_want = true;
 }

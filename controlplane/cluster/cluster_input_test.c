@@ -334,6 +334,43 @@ static void late_headers_set_no_slots_free(void **state)
     bench_free(b);
 }
 
+/* A stranger's message reaches no client, a friend's does; ours goes to those we know. */
+static void messages_are_published_among_friends(void **state)
+{
+    struct bench *b = bench_new();
+    char friend[BUS_NAME_SIZE + 1], id[BUS_NAME_SIZE + 1];
+    bench_befriend(b, friend);
+    id_make(id, 7);
+    uint8_t frame[4096];
+    struct bus_writer w;
+    struct bus_header h = header(BUS_PUBLISH, id);
+    bus_write_begin(&w, frame, sizeof(frame), &h);
+    bus_write_publish(&w, slice_str("news"), slice_str("hello"));
+    bench_frame(b, frame, bus_write_end(&w));
+    assert_int_equal(bench_count(b, CLUSTER_ACTION_DELIVER), 0);
+    h.sender = (const uint8_t *)friend;
+    h.type = BUS_PUBLISHSHARD;
+    bus_write_begin(&w, frame, sizeof(frame), &h);
+    bus_write_publish(&w, slice_str("news"), slice_str("hello"));
+    bench_frame(b, frame, bus_write_end(&w));
+    assert_int_equal(bench_count(b, CLUSTER_ACTION_DELIVER), 1);
+    for (size_t i = 0; i < b->actions.count; i++) {
+        const struct cluster_action *a = &b->actions.items[i];
+        if (a->kind != CLUSTER_ACTION_DELIVER)
+            continue;
+        assert_true(a->deliver.sharded);
+        assert_true(slice_equal(a->deliver.message, slice_str("hello")));
+    }
+    struct cluster_event event = {.kind = CLUSTER_EVENT_PUBLISH};
+    event.publish = (struct cluster_publish){slice_str("c"), slice_str("m"), false};
+    bench_step(b, event);
+    assert_int_equal(bench_count(b, CLUSTER_ACTION_SEND), 1);
+    event.publish.sharded = true; /* the friend is of another shard */
+    bench_step(b, event);
+    assert_int_equal(bench_count(b, CLUSTER_ACTION_SEND), 0);
+    bench_free(b);
+}
+
 static void gossip_of_nonsense_is_dropped(void **state)
 {
     struct bench *b = bench_new();
@@ -464,6 +501,7 @@ int main(void)
         cmocka_unit_test(update_must_be_newer),
         cmocka_unit_test(late_headers_do_not_turn_roles_back),
         cmocka_unit_test(late_headers_set_no_slots_free),
+        cmocka_unit_test(messages_are_published_among_friends),
         cmocka_unit_test(gossip_of_nonsense_is_dropped),
         cmocka_unit_test(gossip_storm_is_bounded),
         cmocka_unit_test(meet_storm_is_bounded),
