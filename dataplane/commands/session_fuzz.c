@@ -63,6 +63,9 @@ static const char *const words[] = {
     "CLIENT NO-EVICT on\r\n",
     "DEL k\r\n",
     "CONFIG GET *\r\n",
+    "DUMP k\r\n",
+    "RESTORE k 0 \"\\x00\\x05hello\\n\\x00cr\\xdfvfS4 \" REPLACE\r\n",
+    "MIGRATE 10.0.0.2 7000 k 0 10\r\n",
 };
 
 struct fuzz {
