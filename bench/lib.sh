@@ -18,9 +18,12 @@ trap 'exit 130' INT TERM
 start() { local log=$1; shift; "$@" > "$log" 2>&1 < /dev/null & started+=($!); }
 stop_last() { local pid=${started[-1]}; kill "$pid" 2> /dev/null || true; wait "$pid" 2> /dev/null || true; unset 'started[-1]'; }
 
-# need_hugepages N: of 2 MiB each.
+# need_hugepages N: of 2 MiB each, beside those that others use.
 need_hugepages() {
-  [ "$(cat /proc/sys/vm/nr_hugepages)" -ge "$1" ] || echo "$1" > /proc/sys/vm/nr_hugepages
+  local all free
+  all=$(cat /proc/sys/vm/nr_hugepages)
+  free=$(awk '/HugePages_Free/ {print $2}' /proc/meminfo)
+  [ "$free" -ge "$1" ] || echo $((all + $1 - free)) > /proc/sys/vm/nr_hugepages
   [ "$(awk '/HugePages_Free/ {print $2}' /proc/meminfo)" -ge "$1" ] || die "the kernel gives no $1 hugepages of 2 MiB"
 }
 
