@@ -58,7 +58,7 @@ static struct request request_of(unsigned from)
 {
     struct cluster *c = test_net_node(net, from);
     struct request r = {.from = from,
-                        .epoch = cluster_current_epoch(c) + 1,
+                        .epoch = cluster_current_epoch(test_net_node(net, VOTER)) + 1,
                         .config_epoch = cluster_config_epoch(c),
                         .offset = test_net_offset(net, from),
                         .primary = from == 6 ? 0 : from - 3};
