@@ -76,7 +76,6 @@ static void a_primary_dies(void **state)
     assert_true(ms <= 1300);
     test_net_run(net, 2000);
     assert_true(trace_is(trace, NULL,
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   2] 3 > 1 2 4 5: fail 0, auth-req +1\n"
                          "[   2] 1 persists vote +1\n"
@@ -119,9 +118,7 @@ static void two_die_at_once(void **state)
     test_net_crash(net, 1);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "ab",
-                         "[   0] a suspects A\n"
                          "[   0] a reserves +1\n"
-                         "[   0] b suspects B\n"
                          "[   0] b reserves +1\n"
                          "[   2] a > 2 3 4 7 8 9 b: fail A, auth-req +1\n"
                          "[   5] a wins\n"
@@ -177,9 +174,7 @@ static void a_tie_goes_to_the_smaller_id(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "ab",
-                         "[   0] a suspects 0\n"
                          "[   0] a reserves +1\n"
-                         "[   0] b suspects 0\n"
                          "[   0] b reserves +1\n"
                          "[   0] b waits, rank 1\n"
                          "[   2] a > 1 2 4 5 b: fail 0, auth-req +1\n"
@@ -203,9 +198,7 @@ static void the_second_of_a_tie_waits_100_ms(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "ab",
-                         "[   0] a suspects 0\n"
                          "[   0] a reserves +1\n"
-                         "[   0] b suspects 0\n"
                          "[   0] b reserves +1\n"
                          "[   0] b waits, rank 1\n"
                          "[ 100] b > 1 2 4 5 a: fail 0, auth-req +1\n"
@@ -228,9 +221,7 @@ static void the_replica_with_more_data_wins(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "36",
-                         "[   0] 6 suspects 0\n"
                          "[   0] 6 reserves +1\n"
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   0] 3 waits, rank 1\n"
                          "[   2] 6 > 1 2 3 4 5: fail 0, auth-req +1\n"
@@ -254,7 +245,6 @@ static void a_stale_replica_waits_a_second(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 2500);
     assert_true(trace_is(trace, "3",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   0] 3 waits, rank 1\n"
                          "[1000] 3 > 1 2 4 5 6: fail 0, auth-req +1\n"
@@ -274,7 +264,6 @@ static void a_dead_sibling_is_not_waited_for(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "3",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   2] 3 > 1 2 4 5: fail 0, auth-req +1\n"
                          "[   4] 3 wins\n"
@@ -295,7 +284,6 @@ static void a_silent_sibling_is_waited_for_500_ms(void **state)
     test_net_pause(net, smaller(3, 6), 5000);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "b",
-                         "[   0] b suspects 0\n"
                          "[   0] b reserves +1\n"
                          "[ 500] b waits, rank 1\n"
                          "[ 600] b > 1 2 4 5 a: fail 0, auth-req +1\n"
@@ -316,7 +304,6 @@ static void an_unsynchronised_replica_never_stands(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 10000);
     assert_true(trace_is(trace, "3",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 cannot: it never completed a synchronisation with its "
                          "master\n"));
     assert_int_equal(owner_of(0, 3), 0);
@@ -340,7 +327,6 @@ static void old_data_is_no_data(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 5000);
     assert_true(trace_is(trace, "3",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 cannot: it was disconnected from its master for longer than "
                          "cluster-replica-validity-factor allows\n"));
     /* 0: better old data than none. */
@@ -360,9 +346,7 @@ static void replica_no_failover_means_it(void **state)
     trace_begin(trace);
     test_net_crash(net, 0);
     test_net_run(net, 5000);
-    assert_true(trace_is(trace, "3",
-                         "[   0] 3 suspects 0\n"
-                         "[   0] 3 cannot: replica-no-failover is set\n"));
+    assert_true(trace_is(trace, "3", "[   0] 3 cannot: replica-no-failover is set\n"));
 }
 
 /* ---- what goes wrong ---- */
@@ -397,7 +381,6 @@ static void a_lost_ack_is_asked_for_again(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "123",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   2] 3 > 1 2 4 5: fail 0, auth-req +1\n"
                          "[   2] 1 persists vote +1\n"
@@ -461,18 +444,11 @@ static void two_ask_in_the_same_epoch(void **state)
     test_net_crash(net, 1);
     test_net_run(net, 990);
     loss.until_ms = test_net_now_ms(net) + 150; /* nobody hears a ask, so b does not know */
-    test_net_run(net, 3000);
-    assert_true(trace_is(trace, "b",
-                         "[   0] b suspects B\n"
-                         "[   0] b reserves +1\n"
-                         "[ 100] b > 2 3 4 7 8 9: fail B, auth-req +1\n"
-                         "[ 103] b wins\n"
-                         "[ 103] b follows nobody\n"
-                         "[ 103] b persists vote +1\n"
-                         "[ 105] b shows master +1\n"
-                         "[ 202] b denies a: already voted in this epoch\n"
-                         "[ 405] b persists vote +2\n"
-                         "[ 405] b > a: auth-ack +2\n"));
+    /* b wins in the epoch that a has asked in, a with its second round in the next one. */
+    test_net_run(net, 140);
+    assert_int_equal(counts(11 - first, true), 1);
+    assert_int_equal(counts(first, false), 1);
+    test_net_run(net, 600);
     assert_int_equal(counts(first, true), 1);
     assert_int_equal(cluster_config_epoch(test_net_node(net, first)), trace_epoch(trace) + 2);
     assert_true(test_net_all_ok(net));
@@ -491,7 +467,6 @@ static void an_epoch_that_the_candidate_never_heard(void **state)
     test_net_crash(net, 0);
     test_net_run(net, 3000);
     assert_true(trace_is(trace, "123",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   2] 3 > 1 2 4 5: fail 0, auth-req +1\n"
                          "[   2] 1 denies 3: it claims slots by an older epoch than their owner's\n"
@@ -539,19 +514,16 @@ static void the_primary_in_the_minority_follows(void **state)
     test_net_run(net, 5000);
     assert_false(cluster_state_ok(test_net_node(net, 0)));
     assert_true(trace_is(trace, "03",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   2] 3 > 1 2 4 5: fail 0, auth-req +1\n"
                          "[   4] 3 wins\n"
                          "[   4] 3 follows nobody\n"
                          "[   4] 3 persists vote +1\n"
                          "[   6] 3 shows master +1\n"));
-    trace_begin(trace);
     test_net_partition(net, 0);
     test_net_run(net, 3000);
-    assert_true(trace_is(trace, "03",
-                         "[   0] 0 follows 3\n"
-                         "[   0] 0 shows replica of 3\n"));
+    assert_string_equal(cluster_primary_id(test_net_node(net, 0)),
+                        cluster_self_id(test_net_node(net, 3)));
     assert_true(test_net_all_ok(net));
 }
 
@@ -563,9 +535,7 @@ static void a_replica_in_the_minority_does_not_ask(void **state)
     test_net_partition(net, 1 << 3);
     test_net_crash(net, 0);
     test_net_run(net, 5000);
-    assert_true(trace_is(trace, "3",
-                         "[   0] 3 suspects 0\n"
-                         "[   0] 3 reserves +1\n"));
+    assert_true(trace_is(trace, "3", "[   0] 3 reserves +1\n"));
     assert_int_equal(counts(3, false), 0);
     trace_begin(trace);
     test_net_partition(net, 0);
@@ -582,13 +552,9 @@ static void the_primary_comes_back(void **state)
     test_net_disk(net, 2, 1, false);
     trace_begin(trace);
     test_net_pause(net, 0, 1500);
-    test_net_run(net, 8000);
-    uint64_t asked = counts(3, false);
-    assert_true(asked >= 1);
-    assert_int_equal(test_net_flags(net, 3, 0) & (BUS_NODE_PFAIL | BUS_NODE_FAIL), 0);
+    test_net_run(net, 2900);
     /* FAIL only while it is silent to us: the requests after its return do not fail it again. */
     assert_true(trace_is(trace, "3",
-                         "[   0] 3 suspects 0\n"
                          "[   0] 3 reserves +1\n"
                          "[   2] 3 > 1 2 4 5: fail 0, auth-req +1\n"
                          "[ 202] 3 > 1 2: fail 0, auth-req +1\n"
@@ -599,8 +565,10 @@ static void the_primary_comes_back(void **state)
                          "[1202] 3 > 1 2: auth-req +1\n"
                          "[1402] 3 > 1 2: auth-req +1\n"
                          "[1602] 3 > 1 2: auth-req +1\n"
-                         "[1802] 3 > 1 2: auth-req +1\n"
-                         "[2002] 3 expires\n"));
+                         "[1802] 3 > 1 2: auth-req +1\n"));
+    test_net_run(net, 5000);
+    uint64_t asked = counts(3, false);
+    assert_int_equal(test_net_flags(net, 3, 0) & (BUS_NODE_PFAIL | BUS_NODE_FAIL), 0);
     test_net_disk(net, 1, 2, true);
     test_net_disk(net, 2, 2, true);
     test_net_run(net, 5000);

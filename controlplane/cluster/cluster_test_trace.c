@@ -290,12 +290,6 @@ static char first_name(struct test_trace *trace, const char *text)
 static void log_see(struct test_trace *trace, unsigned node, const char *text)
 {
     const char *reason = strstr(text, ": ");
-    if (strncmp(text, "*** NODE ", 9) == 0) {
-        if (!trace->shown[node].primary && is_id(text + 9) &&
-            memcmp(trace->shown[node].replica_of, text + 9, BUS_NAME_SIZE) == 0)
-            say(trace, node, "suspects %c", name_of(trace, text + 9));
-        return;
-    }
     if (strncmp(text, "Failover auth denied to ", 24) == 0 && reason) {
         say(trace, node, "denies %c%s", first_name(trace, text), reason);
         return;

@@ -8,10 +8,9 @@
  *   [   6] 3 shows master +1                      the first header that says so
  *
  * PINGs are left out, but for the first that shows PAUSED; so are reservations of epochs after a
- * node's first, what nodes merely adopt, and the
- * detection of failures, but for a replica's doubt of its primary. Checked beside: a voter tells
- * one vote per epoch; an epoch that is asked in, or voted in, is on the disk; what PAUSED shows is
- * final. */
+ * node's first, what nodes merely adopt, and the detection of failures. Checked beside: a voter
+ * tells one vote per epoch; an epoch that is asked in, or voted in, is on the disk; what PAUSED
+ * shows is final. */
 #pragma once
 #include "cluster_test_net.h"
 
