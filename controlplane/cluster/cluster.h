@@ -178,8 +178,8 @@ enum cluster_action_kind {
     CLUSTER_ACTION_DELETE_SLOT,    /* the slot was lost: delete what keys it holds */
     CLUSTER_ACTION_FLUSH,          /* CLUSTER RESET on a replica: delete all keys */
     CLUSTER_ACTION_PAUSE,          /* stop writes (barrier), say PAUSED, until UNPAUSE */
-    CLUSTER_ACTION_UNPAUSE, /* no PAUSED of an earlier PAUSE comes after it */
-    CLUSTER_ACTION_DELIVER, /* a peer's PUBLISH, for the clients of this node */
+    CLUSTER_ACTION_UNPAUSE,        /* no PAUSED of an earlier PAUSE comes after it */
+    CLUSTER_ACTION_DELIVER,        /* a peer's PUBLISH, for the clients of this node */
     CLUSTER_ACTION_LOG,
     CLUSTER_ACTION_FATAL, /* the node must end: text says why */
 };
