@@ -455,6 +455,7 @@ static void test_who_waited_is_sent_after_the_key(void **state)
     assert_string_equal(test_replies(other, NULL), ask);
     assert_string_equal(test_replies(third, NULL), ask);
     assert_string_equal(test_replies(fourth, NULL), ask);
+    TEST_SAYS(fourth, "EXEC\r\nMULTI\r\n", "-ERR EXEC without MULTI\r\n" OK);
     SAYS("GET a", ask);
     SAYS("DBSIZE", ":0\r\n");
     test_node_shared(node)->cluster = NULL;

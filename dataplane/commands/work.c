@@ -9,6 +9,7 @@
 #include "metrics.h"
 #include "redirect.h"
 #include "session.h"
+#include "transaction.h"
 
 /* Slots made ready for a change of many per piece. */
 #define SLOTS_PER_PIECE 64
@@ -125,6 +126,14 @@ static bool slots_note(struct work *w)
 
 /* ---- running ---- */
 
+/* EXEC ends its transaction, whatever it answers. */
+static void work_refuse(struct call *c, const char *text)
+{
+    if (c->command->flags & CMD_EXEC)
+        transaction_discard(c->session);
+    reply_error(c->reply, text);
+}
+
 /* On the fiber. */
 static void work_main(void *arg)
 {
@@ -133,13 +142,13 @@ static void work_main(void *arg)
     if (!w->keys_found)
         keys_find(w);
     if (!slots_note(w)) {
-        reply_error(c->reply, REPLY_OOM);
+        work_refuse(c, REPLY_OOM);
         return;
     }
     /* The keys may have moved to another node meanwhile. */
     char text[REDIRECT_TEXT_SIZE];
     if (!redirect_check(c, text)) {
-        reply_error(c->reply, text);
+        work_refuse(c, text);
         return;
     }
     while (!ks_claim_open(c->ks, w->claim, SLOTS_PER_PIECE))
