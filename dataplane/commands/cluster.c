@@ -1,7 +1,9 @@
 /* CLUSTER, ASKING, READONLY, READWRITE. What concerns the keys of a slot is answered here, the rest
  * by the control thread. */
 #include <stdlib.h>
+#include <string.h>
 #include "admin_ask.h"
+#include "check.h"
 #include "families.h"
 #include "keyhash.h"
 #include "numbers.h"
@@ -17,9 +19,29 @@ static bool cluster_enabled(struct call *c)
     return false;
 }
 
+/* Subcommands whose last argument may be left out, and what Redis says to one argument too many. */
+static bool arguments_fit(struct call *c)
+{
+    static const struct {
+        const char *name;
+        uint32_t argc_max;
+    } subs[] = {{"meet", 5}, {"failover", 3}, {"reset", 3}};
+    for (size_t i = 0; i < count_of(subs); i++) {
+        if (c->argc <= subs[i].argc_max || strcmp(c->command->name, subs[i].name) != 0)
+            continue;
+        reply_errorf(c->reply,
+                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLUSTER "
+                     "HELP.",
+                     (int)(c->argv[1].len < 128 ? c->argv[1].len : 128),
+                     (const char *)c->argv[1].data);
+        return false;
+    }
+    return true;
+}
+
 void cmd_cluster_ask(struct call *c)
 {
-    if (cluster_enabled(c))
+    if (cluster_enabled(c) && arguments_fit(c))
         admin_ask(c, ADMIN_CLUSTER, c->argv + 1, c->argc - 1);
 }
 

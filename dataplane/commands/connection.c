@@ -34,7 +34,9 @@ void cmd_select(struct call *c)
     if (!parse_i64(c->argv[1], &index) || index < INT32_MIN || index > INT32_MAX)
         reply_error(c->reply, REPLY_NOT_INTEGER);
     else if (index != 0)
-        reply_error(c->reply, "ERR DB index is out of range");
+        reply_error(c->reply, c->worker->node->cluster != NULL
+                                  ? "ERR SELECT is not allowed in cluster mode"
+                                  : "ERR DB index is out of range");
     else
         reply_ok(c->reply);
 }
