@@ -40,6 +40,7 @@ struct call {
     const struct command *command; /* the subcommand where there is one */
     const struct slice *argv;
     uint32_t argc;
+    bool asking; /* ASKING came before it; remembered, since the command may have to wait */
     const struct key *first_key; /* hashed already; NULL: not known before keys are */
     struct key *keys; /* hashed keys in order of appearance */
     uint32_t key_count;

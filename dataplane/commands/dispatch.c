@@ -235,6 +235,7 @@ void command_execute(struct session *s, const struct slice *argv, uint32_t argc,
         .command = hint ? hint->command : command_lookup(argv[0]),
         .argv = argv,
         .argc = argc,
+        .asking = (s->flags & SESSION_ASKING) != 0,
         .first_key = hint && hint->has_key ? &hint->key : NULL,
     };
     if (!hint)

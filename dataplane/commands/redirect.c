@@ -125,7 +125,6 @@ static bool try_again(char text[REDIRECT_TEXT_SIZE])
 /* A slot that leaves or comes: what is missing here may be at the other end. True: decided. */
 static bool route_moving(const struct route *r, char text[REDIRECT_TEXT_SIZE], bool *ours)
 {
-    const struct session *s = r->call->session;
     *ours = true;
     if (strcmp(r->call->command->name, "migrate") == 0)
         return true;
@@ -137,7 +136,7 @@ static bool route_moving(const struct route *r, char text[REDIRECT_TEXT_SIZE], b
                     : point_to(r, "ASK", cluster_view_move_peer(r->view, r->slot), text);
         return true;
     }
-    if (!(s->flags & SESSION_ASKING) && !(r->call->command->flags & CMD_ASKING))
+    if (!r->call->asking && !(r->call->command->flags & CMD_ASKING))
         return false;
     if (r->several && r->missing > 0)
         *ours = try_again(text);
